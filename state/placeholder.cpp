@@ -1,0 +1,2 @@
+// stub until the state room lands
+#include "state/state.h"
