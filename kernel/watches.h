@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who wants to hear of which node: one-shot, persistent and recursive watches of the sessions whose
+// home is this node. Volatile; matched on the changes of applied entries. Delivers nothing itself.
+// Source: ZooKeeper's WatchManager, WatchesPathReport, PathParentIterator.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+#include "interfaces/coordination.capnp.h"
+#include "state/state.h"
+
+namespace polyquorum::kernel {
+
+/// What a session left on one path, as a set of bits. exists() and getData() leave the same watch.
+enum WatchBits : std::uint8_t {
+  WATCH_DATA = 1,
+  WATCH_CHILDREN = 2,
+  WATCH_PERSISTENT = 4,
+  WATCH_RECURSIVE = 8,
+  WATCH_ANY = 15,
+};
+std::uint8_t watchBits(coordination::Watch::Kind kind);
+
+class Watches {
+public:
+  using Session = std::uint64_t;
+  using What = polyquorum::Change::What;
+  /// Who is told, and how the change is put to them.
+  using Tell = std::function<void(Session, What)>;
+
+  void add(Session session, std::string_view path, std::uint8_t bits);
+  /// Removes these bits; false if none of them was there.
+  bool remove(Session session, std::string_view path, std::uint8_t bits);
+  bool has(Session session, std::string_view path, std::uint8_t bits) const;
+  void drop(Session session);
+
+  /// Tells each watcher of this change once; its one-shot watches are spent. Order among sessions is
+  /// that of their ids.
+  void match(const state::Change& change, const Tell& tell);
+
+  std::uint64_t count() const { return total; }
+  std::uint64_t paths() const { return byPath.size(); }
+  std::uint64_t sessions() const { return bySession.size(); }
+  void eachPath(const std::function<void(const std::string&, const std::vector<Session>&)>& visit) const;
+  void eachSession(const std::function<void(Session, const std::vector<std::string>&)>& visit) const;
+
+private:
+  struct Watcher {
+    Session session;
+    std::uint8_t bits;
+  };
+  std::unordered_map<std::string, std::vector<Watcher>> byPath;
+  std::unordered_map<Session, std::vector<std::string>> bySession;  // paths, unsorted, each once
+  std::uint64_t total = 0;
+  std::uint64_t recursives = 0;
+
+  void take(const std::string& path, std::uint8_t listening, std::uint8_t spent, What what,
+            std::map<Session, What>& told);
+  void forget(Session session, const std::string& path);
+  static unsigned bitCount(std::uint8_t bits);
+};
+
+}  // namespace polyquorum::kernel
