@@ -6,6 +6,7 @@
 #include <capnp/serialize.h>
 #include <kj/array.h>
 #include <kj/refcount.h>
+#include <cstdint>
 #include "interfaces/types.capnp.h"
 
 namespace polyquorum::kernel {
