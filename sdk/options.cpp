@@ -4,6 +4,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace polyquorum::sdk {
 namespace {
@@ -32,14 +33,17 @@ std::string show(kj::Duration duration) {
 
 bool parseDuration(const std::string& text, kj::Duration& out) {
   std::uint64_t number;
-  std::string unit;
-  if (!split(text, number, unit) || number > 1'000'000'000) return false;
-  if (unit == "ms") out = number * kj::MILLISECONDS;
-  else if (unit == "s") out = number * kj::SECONDS;
-  else if (unit == "m") out = number * kj::MINUTES;
-  else if (unit == "h") out = number * kj::HOURS;
-  else if (unit == "d") out = number * kj::DAYS;
-  else return false;
+  std::string word;
+  if (!split(text, number, word)) return false;
+  kj::Duration unit = kj::MILLISECONDS;
+  if (word == "s") unit = kj::SECONDS;
+  else if (word == "m") unit = kj::MINUTES;
+  else if (word == "h") unit = kj::HOURS;
+  else if (word == "d") unit = kj::DAYS;
+  else if (word != "ms") return false;
+  auto most = std::numeric_limits<std::int64_t>::max() / (unit / kj::NANOSECONDS);
+  if (number > static_cast<std::uint64_t>(most)) return false;
+  out = number * unit;
   return true;
 }
 
@@ -92,7 +96,8 @@ Options::Given* Options::find(const char* name) {
   for (auto& option : given) {
     if (option.name != name) continue;
     option.used = true;
-    found = &option;
+    if (found == nullptr) found = &option;
+    else problem(option, "written twice; keep one (the other is at " + found->place + ")");
   }
   return found;
 }
@@ -127,7 +132,7 @@ std::int64_t Options::number(const char* name, std::int64_t initial, std::int64_
   if (option == nullptr) return initial;
   std::int64_t value = initial;
   if (!parseWhole(option->value, value)) {
-    problem(*option, "\"" + option->value + "\" is not a whole number");
+    problem(*option, "\"" + option->value + "\" is not a whole number; write e.g. " + std::to_string(initial));
   } else if (value < min || value > max) {
     problem(*option, option->value + " is out of range; write " + std::to_string(min) + " to " +
                          std::to_string(max));
@@ -153,7 +158,7 @@ bool Options::flag(const char* name, bool initial) {
   auto* option = find(name);
   if (option == nullptr) return initial;
   if (option->value != "true" && option->value != "false") {
-    problem(*option, "\"" + option->value + "\" is neither true nor false");
+    problem(*option, "\"" + option->value + "\" is neither true nor false; write true or false");
   }
   return option->value == "true";
 }
