@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver's turn: who is stepped when, what leaves when. What effects mean is in driver_effects.cpp,
+// the life of segments in driver_segments.cpp.
+#include "kernel/driver.h"
+#include <kj/debug.h>
+#include <algorithm>
+
+namespace polyquorum::kernel {
+namespace {
+
+constexpr unsigned STEPS_PER_TURN = 16;        // then back to the loop: sockets are never starved
+constexpr std::size_t APPLIED_PER_TURN = 4096;
+constexpr std::size_t TAIL_BYTES = 32 << 20;   // of the log kept in memory for laggards
+
+}  // namespace
+
+Driver::Driver(const DriverSettings& settings, storage::Storage::Client storage,
+               transport::Transport::Client transport, CoreMaker& cores,
+               sdk::Environment& environment)
+    : settings(settings), self(settings.identity.server), storage(storage), cores(cores),
+      environment(environment), postOffice(self, kj::mv(transport), *this),
+      queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }),
+      replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment) {
+  tasks->add(images.failed());
+}
+
+core::Nanos Driver::now() const {
+  return (environment.timer().now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS;
+}
+
+void Driver::schedule() {
+  if (stopped) return;
+  if (turning) {
+    again = true;
+  } else if (!scheduled) {
+    scheduled = true;
+    tasks->add(kj::evalLast([this]() {
+      scheduled = false;
+      return turn();
+    }));
+  }
+}
+
+kj::Promise<void> Driver::turn() {
+  if (stopped) return kj::READY_NOW;
+  turning = true;
+  again = false;
+  retired.clear();
+  return step(STEPS_PER_TURN).then([this]() {
+    turning = false;
+    if (!stopped) finishTurn();
+  });
+}
+
+kj::Promise<void> Driver::step(unsigned left) {
+  if (stopped) return kj::READY_NOW;
+  if (left == 0) {
+    again = true;
+    return kj::READY_NOW;
+  }
+  auto time = now();
+  auto ofLife = life;
+  KJ_IF_MAYBE(seat, electionSeat) {
+    if ((*seat)->due(time)) {
+      return (*seat)->step(time).then([this, left, ofLife](ElectionSeat::Response response) {
+        if (ofLife == life && !stopped) perform(response.getEffects());
+        return step(left - 1);
+      });
+    }
+  }
+  KJ_IF_MAYBE(seat, consensusSeat) {
+    if ((*seat)->due(time)) {
+      return (*seat)->step(time).then([this, left, ofLife](ConsensusSeat::Response response) {
+        if (ofLife == life && !stopped) perform(response.getEffects());
+        return step(left - 1);
+      });
+    }
+  }
+  return kj::READY_NOW;
+}
+
+void Driver::flush() {
+  KJ_IF_MAYBE(durable, queue.flush()) {
+    tasks->add(durable->then([this]() { schedule(); }));
+  }
+  if (!postOffice.idle()) tasks->add(postOffice.flush());
+}
+
+void Driver::finishTurn() {
+  flush();  // the disk and the network work while entries are applied
+  bool any = replica.apply(APPLIED_PER_TURN);
+  if (any) {
+    replica.log.shrink(TAIL_BYTES, replica.appliedIndex() + 1);
+    desk->settle();
+    takeImageIfDue();
+  }
+  KJ_IF_MAYBE(read, replica.refill()) {
+    tasks->add(read->then([this]() { schedule(); }));
+  }
+  flush();
+  arm();
+  if (again || replica.hungry()) schedule();
+}
+
+void Driver::takeImageIfDue() {
+  if (replica.appliedIndex() < imageWanted || replica.held() || images.busy()) return;
+  imageWanted = replica.appliedIndex() + settings.snapshots.every;
+  images.take();
+}
+
+void Driver::arm() {
+  auto wake = core::NEVER;
+  KJ_IF_MAYBE(seat, electionSeat) wake = std::min(wake, (*seat)->wake());
+  KJ_IF_MAYBE(seat, consensusSeat) wake = std::min(wake, (*seat)->wake());
+  if (wake >= armedFor) return;  // an earlier alarm only costs one look
+  armedFor = wake;
+  alarm = environment.timer()
+              .atTime(kj::origin<kj::TimePoint>() + wake * kj::NANOSECONDS)
+              .then([this]() {
+                armedFor = core::NEVER;
+                schedule();  // the turn arms the next one
+              })
+              .eagerlyEvaluate([this](kj::Exception&& why) { failure.taskFailed(kj::mv(why)); });
+}
+
+void Driver::stop() {
+  stopped = true;
+  images.stop();
+  alarm = kj::NEVER_DONE;
+  tasks = nullptr;
+  consensusSeat = nullptr;
+  electionSeat = nullptr;
+}
+
+// -------------------------------------------------------------------------------------- DeskHost
+
+void Driver::propose(core::Token token, BodyRef body) {
+  lastTimeMs = std::max(lastTimeMs, environment.wallTimeMs());
+  body->stamp(lastTimeMs);
+  SeatEvent event{SeatEvent::PROPOSAL};
+  event.number = token;
+  event.body = kj::mv(body);
+  tell(consensusSeat, kj::mv(event));
+}
+
+void Driver::read(core::Token token) {
+  SeatEvent event{SeatEvent::READ};
+  event.number = token;
+  tell(consensusSeat, kj::mv(event));
+}
+
+void Driver::post(core::MemberId to, kj::Array<kj::byte> letter) {
+  postOffice.send(LANE_DESK, to, 0, kj::mv(letter));
+  schedule();
+}
+
+void Driver::fill(coordination::Status::Builder status) {
+  status.setSelf(self);
+  status.setCluster(settings.identity.cluster);
+  status.setPhase(static_cast<consensus::Standing::Phase>(standing.phase));
+  status.setLeader(standing.leader);
+  status.setFence(standing.fence);
+  status.setApplied(replica.appliedIndex());
+  status.setCommitted(replica.committedIndex());
+  status.setSegment(chain.size() - 1);
+  auto members = chain.current().getMembers();
+  auto out = status.initMembers(members.size());
+  for (unsigned i = 0; i < members.size(); i++) {
+    out[i].setId(members[i].getId());
+    out[i].setRole(members[i].getRole());
+    out[i].setUp(members[i].getId() == self || postOffice.up(members[i].getId(), 0));
+    out[i].setAddresses(members[i].getAddresses());
+  }
+  auto& tree = replica.state();
+  status.setNodes(tree.nodeCount());
+  status.setDataBytes(tree.dataBytes());
+  status.setEphemerals(tree.ephemeralCount());
+  status.setSessions(tree.sessionCount());
+  status.setDigest(tree.digest());
+  status.setMayVote(chain.mayVote(self, settings.identity.lost));
+  status.setElectionMs(electionMs);
+  bool leading = standing.phase == core::Standing::LEADING;
+  status.setLeaderSeenMs(leading ? 0 : (now() - contactAt) / 1'000'000);
+}
+
+// ------------------------------------------------------------------------------------- Recipient
+
+void Driver::linkUp(core::MemberId peer, core::Link link, std::uint64_t incarnation) {
+  log(sdk::Level::INFO, kj::str("link.up peer=", peer, " link=", link));
+  auto event = [&]() {
+    SeatEvent up{SeatEvent::PEER_UP, peer, link, incarnation};
+    return up;
+  };
+  tell(consensusSeat, event());
+  if (electionOpened) tell(electionSeat, event());
+  desk->linkUp(peer);
+  sendTip(peer, link);
+  schedule();
+}
+
+void Driver::linkDown(core::MemberId peer, core::Link link) {
+  log(sdk::Level::INFO, kj::str("link.down peer=", peer, " link=", link));
+  tell(consensusSeat, SeatEvent{SeatEvent::PEER_DOWN, peer, link});
+  if (electionOpened) tell(electionSeat, SeatEvent{SeatEvent::PEER_DOWN, peer, link});
+  desk->linkDown(peer);
+  tips.erase(peer);
+}
+
+void Driver::letter(Lane lane, Decoded&& letter) {
+  auto current = chain.size() - 1;
+  auto peer = letter.mail.peer;
+  if (letter.segment != current) {
+    if (letter.segment < current) {
+      sendTip(peer, letter.mail.link);
+    } else {
+      ask(peer, letter.mail.link);
+    }
+    return;
+  }
+  SeatEvent event{SeatEvent::RECEIVED};
+  event.mail = kj::mv(letter.mail);
+  if (lane == LANE_CONSENSUS) {
+    tell(consensusSeat, kj::mv(event));
+  } else if (electionOpened) {
+    tell(electionSeat, kj::mv(event));
+  }
+}
+
+void Driver::deskLetter(core::MemberId from, kj::ArrayPtr<const kj::byte> bytes) {
+  desk->received(from, bytes);
+  schedule();
+}
+
+void Driver::badParcel(core::MemberId from, kj::Exception&& why) {
+  log(sdk::Level::WARNING, kj::str("parcel.bad peer=", from, " why=\"", why.getDescription(), "\""));
+}
+
+// ------------------------------------------------------------------------------- ReplicaListener
+
+void Driver::applied(core::Index index, kj::Maybe<Body::Reader> body, const state::Applied& applied) {
+  if (desk != nullptr) desk->applied(index, body, applied);
+}
+
+}  // namespace polyquorum::kernel

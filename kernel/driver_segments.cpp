@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a segment: recovery, opening, sealing, and how a node that missed a seal gets to the next
+// segment. See "The life of a segment" in docs/architecture.md.
+#include <kj/debug.h>
+#include <algorithm>
+#include "kernel/driver.h"
+
+namespace polyquorum::kernel {
+namespace {
+
+constexpr kj::Duration TIP_INTERVAL = 1 * kj::SECONDS;
+constexpr core::Nanos ASK_INTERVAL = 200'000'000;
+constexpr core::Index CAUGHT_UP = 1000;  // so near to the end a healed member may vote again
+constexpr core::Token SEAL_TOKEN = core::Token{1} << 63;
+
+}  // namespace
+
+// -------------------------------------------------------------------------------------- recovery
+
+kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, Segment::Reader seed) {
+  chain.extend(opened.getChain());
+  if (chain.empty()) {
+    chain.append(seed);
+    PendingWrite write;
+    write.next = copySegment(seed);
+    queue.add(kj::mv(write));
+  }
+  for (auto log : opened.getLogs()) {
+    for (auto range : log.getDamaged()) {
+      this->log(sdk::Level::ERROR, kj::str("log.damaged segment=", log.getSegment(), " first=",
+                                           range.getFirst(), " last=", range.getLast()));
+    }
+    if (log.getSegment() != chain.size() - 1) continue;
+    for (auto run : log.getRuns()) {
+      foundLog.push_back({run.getFirst(), run.getCount(), run.getStamp()});
+    }
+    for (auto fact : log.getFacts()) foundFacts.emplace_back(fact.getName().cStr(), fact.getValue());
+  }
+  firstKept = foundLog.empty() ? 1 : foundLog.front().first;
+  auto loaded = kj::Promise<void>(kj::READY_NOW);
+  if (opened.hasSnapshot()) {
+    loaded = images.load();
+  } else {
+    replica.state().enter(chain.at(0));
+  }
+  return loaded.then([this]() { return replaySealed(chain.holding(replica.appliedIndex() + 1) + 1); })
+      .then([this]() {
+        auto last = replica.appliedIndex();
+        for (auto& run : foundLog) last = std::max(last, run.first + run.count - 1);
+        replica.log.restart(last);
+        // Not all servers take their images at the same time.
+        auto every = settings.snapshots.every;
+        imageWanted = replica.appliedIndex() + every / 2 + environment.random() % (every / 2 + 1);
+      });
+}
+
+kj::Promise<void> Driver::replaySealed(std::uint32_t next) {
+  if (next >= chain.size()) return kj::READY_NOW;
+  auto base = chain.at(next).getBase();
+  if (replica.committedIndex() < base) replica.commit(base);
+  while (replica.apply(4096)) {}
+  KJ_IF_MAYBE(read, replica.refill()) {
+    return read->then([this, next]() { return replaySealed(next); });
+  }
+  KJ_ASSERT(replica.appliedIndex() == base, "a sealed segment is not whole on this disk", base);
+  replica.state().enter(chain.at(next));
+  return replaySealed(next + 1);
+}
+
+kj::Promise<void> Driver::start(Desk& theDesk, Member::Reader member,
+                                capnp::List<Member>::Reader members) {
+  desk = &theDesk;
+  return postOffice.start(settings.identity.cluster, member, members)
+      .then([this]() { return openSegment(kj::mv(foundLog), kj::mv(foundFacts)); })
+      .then([this]() {
+        tasks->add(tellTips());
+        schedule();
+      });
+}
+
+// ------------------------------------------------------------------------------ opening, closing
+
+kj::Promise<void> Driver::openSegment(std::vector<core::Run> log, std::vector<core::Fact> facts) {
+  auto segment = chain.current();
+  auto ofLife = ++life;
+  return cores.consensus(segment)
+      .then([this, segment](consensus::Consensus::Client core) {
+        consensusSeat = kj::heap<ConsensusSeat>(self, kj::mv(core));
+        return cores.election(segment);
+      })
+      .then([this, segment, ofLife, log = kj::mv(log),
+             facts = kj::mv(facts)](election::Election::Client core) mutable {
+        KJ_ASSERT(ofLife == life, "two segments were opened at once");
+        electionSeat = kj::heap<ElectionSeat>(self, kj::mv(core));
+        electionOpened = false;
+        electionFacts.clear();
+        SeatEvent event{SeatEvent::OPENED};
+        event.opened = std::make_unique<OpenedNews>();
+        auto& opened = *event.opened;
+        opened.mayVote = chain.mayVote(self, settings.identity.lost);
+        opened.members = chain.members();
+        auto at = replica.at();
+        opened.base = at.index > segment.getBase() ? at : core::Position{0, segment.getBase()};
+        opened.log = kj::mv(log);
+        for (auto& [name, value] : facts) {
+          if (name.starts_with("consensus.")) opened.facts.emplace_back(name.substr(10), value);
+          if (name.starts_with("election.")) electionFacts.emplace_back(name.substr(9), value);
+        }
+        opened.seed = environment.random();
+        this->log(sdk::Level::INFO, kj::str("segment.opened id=", segment.getId(), " base=",
+                                            segment.getBase(), " mayVote=", opened.mayVote));
+        tell(consensusSeat, kj::mv(event));
+        for (auto& [peer, link] : postOffice.links()) {
+          tell(consensusSeat, SeatEvent{SeatEvent::PEER_UP, peer, link.link, link.incarnation});
+        }
+        schedule();
+      });
+}
+
+void Driver::closeCores() {
+  life++;
+  KJ_IF_MAYBE(seat, consensusSeat) retired.push_back(kj::mv(*seat));
+  KJ_IF_MAYBE(seat, electionSeat) retired.push_back(kj::mv(*seat));
+  consensusSeat = nullptr;
+  electionSeat = nullptr;
+  electionOpened = false;
+  stand({});
+}
+
+void Driver::sealed(Segment::Reader next) {
+  log(sdk::Level::INFO, kj::str("segment.sealed id=", chain.size() - 1, " base=", next.getBase()));
+  closeCores();
+  replica.log.truncateFrom(next.getBase() + 1);
+  PendingWrite write;
+  write.segment = chain.size() - 1;
+  write.truncateFrom = next.getBase() + 1;
+  write.next = copySegment(next);
+  auto opened = write.next;
+  queue.add(kj::mv(write));
+  Claims claims{chain.size() - 1};
+  claims.then = kj::Function<void()>([this, opened]() {
+    chain.append(opened->getRoot<Segment>().asReader());
+    enterSegment();
+  });
+  queue.hold(kj::mv(claims));
+}
+
+/// The chain's last segment begins here and now, with an empty log.
+void Driver::enterSegment() {
+  replica.state().enter(chain.current());
+  replica.resume();
+  tips.clear();
+  tasks->add(openSegment({}, {}).then([this]() {
+    for (auto& [peer, link] : postOffice.links()) sendTip(peer, link.link);
+  }));
+}
+
+// ------------------------------------------------------------------------------ tips and laggards
+
+void Driver::sendTip(core::MemberId to, core::Link link) {
+  capnp::MallocMessageBuilder message(64);
+  auto tip = message.initRoot<wire::Chain>().initTip();
+  tip.setSegment(chain.size() - 1);
+  tip.setApplied(replica.appliedIndex());
+  tip.setLost(settings.identity.lost);
+  tip.setIncarnation(settings.identity.incarnation);
+  postOffice.send(LANE_CHAIN, to, link, flatten(message));
+}
+
+void Driver::ask(core::MemberId peer, core::Link link) {
+  auto& last = asked[peer];
+  if (last != 0 && now() - last < ASK_INTERVAL) return;
+  last = now();
+  capnp::MallocMessageBuilder message(64);
+  auto tip = message.initRoot<wire::Chain>().initAsk();
+  tip.setSegment(chain.size() - 1);
+  tip.setApplied(replica.appliedIndex());
+  postOffice.send(LANE_CHAIN, peer, link, flatten(message));
+  schedule();
+}
+
+kj::Promise<void> Driver::tellTips() {
+  return environment.timer().afterDelay(TIP_INTERVAL).then([this]() {
+    for (auto& [peer, link] : postOffice.links()) sendTip(peer, link.link);
+    heal();
+    schedule();
+    return tellTips();
+  });
+}
+
+void Driver::chainLetter(core::MemberId from, core::Link link, wire::Chain::Reader letter) {
+  auto current = chain.size() - 1;
+  switch (letter.which()) {
+    case wire::Chain::TIP: {
+      auto tip = letter.getTip();
+      tips[from] = {tip.getSegment(), tip.getApplied(), tip.getLost(), tip.getIncarnation()};
+      if (tip.getSegment() > current) ask(from, link);
+      break;
+    }
+    case wire::Chain::ASK:
+      if (letter.getAsk().getSegment() < current && !images.sendingTo(from)) {
+        chainImages.insert(from);
+        images.send(from, link, chain.current().getBase());
+      }
+      break;
+  }
+}
+
+/// A leader names the new life of a member that lost its promises, once it has caught up: the next
+/// segment lets it vote again.
+void Driver::heal() {
+  if (standing.phase != core::Standing::LEADING || sealToken != 0 || replica.hungry()) return;
+  for (auto& [peer, tip] : tips) {
+    if (tip.lost == 0 || tip.segment != chain.size() - 1 || !chain.voter(peer)) continue;
+    if (chain.incarnation(peer) >= tip.lost) continue;
+    if (tip.applied + CAUGHT_UP < replica.appliedIndex()) continue;
+    log(sdk::Level::INFO, kj::str("seal.proposed heals=", peer, " incarnation=", tip.incarnation));
+    auto next = chain.healed(peer, tip.incarnation, 0);
+    sealToken = SEAL_TOKEN | ++sealCount;
+    return propose(sealToken, makeSeal(next->getRoot<Segment>().asReader()));
+  }
+}
+
+// ---------------------------------------------------------------------------------------- images
+
+kj::Promise<storage::Sink::Client> Driver::image(core::MemberId from, core::Link link,
+                                                 Snapshot::Reader header) {
+  return images.receive(from, link, header);
+}
+
+void Driver::adoptOwn(core::Position at, std::uint32_t segment) {
+  auto every = settings.snapshots.every;
+  PendingWrite write;
+  write.segment = segment;
+  write.base = at;
+  // Laggards are served from the log for as long as one interval between images.
+  write.trim = at.index > every ? at.index - every + 1 : 0;
+  auto trim = write.trim;
+  queue.add(kj::mv(write));
+  Claims claims{segment};
+  claims.then = kj::Function<void()>([this, at, trim]() {
+    log(sdk::Level::INFO, kj::str("snapshot.taken index=", at.index));
+    images.nowInUse(at.index);
+    if (trim <= firstKept) return;
+    firstKept = trim;
+    SeatEvent event{SeatEvent::TRIMMED};
+    event.index = trim;
+    tell(consensusSeat, kj::mv(event));
+  });
+  queue.hold(kj::mv(claims));
+  schedule();
+}
+
+void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader header) {
+  core::Position at{header.getAt().getStamp(), header.getAt().getIndex()};
+  auto theirs = header.getChain();
+  if (theirs.size() <= chain.size()) {
+    SeatEvent event{SeatEvent::SNAPSHOT_ARRIVED, peer, link};
+    event.at = at;
+    return tell(consensusSeat, kj::mv(event));
+  }
+  // From a later segment: this node missed a seal. Nothing of the old segment is given up before the
+  // write that names the next one is durable.
+  log(sdk::Level::INFO, kj::str("segment.missed id=", chain.size() - 1, " image=", at.index));
+  closeCores();
+  replica.hold();
+  for (auto id = chain.size(); id < theirs.size(); id++) {
+    PendingWrite write;
+    write.segment = id - 1;
+    if (id == chain.size()) {
+      write.base = at;
+      write.trim = at.index + 1;
+    }
+    write.next = copySegment(theirs[id]);
+    queue.add(kj::mv(write));
+  }
+  firstKept = at.index + 1;
+  Claims claims{chain.size() - 1};
+  claims.then = kj::Function<void()>([this]() { tasks->add(installImage(true)); });
+  queue.hold(kj::mv(claims));
+  schedule();
+}
+
+kj::Promise<void> Driver::installImage(bool newSegment) {
+  return images.load().then([this, newSegment]() {
+    log(sdk::Level::INFO, kj::str("snapshot.installed index=", replica.appliedIndex()));
+    replica.resume();
+    desk->stateReplaced();
+    schedule();
+    if (!newSegment) return kj::Promise<void>(kj::READY_NOW);
+    replica.log.restart(replica.appliedIndex());
+    tips.clear();
+    return openSegment({}, {});
+  });
+}
+
+void Driver::imageSent(core::MemberId peer, core::Link link, core::Position at, bool whole) {
+  if (chainImages.erase(peer) > 0) return;
+  SeatEvent event{SeatEvent::SNAPSHOT_SENT, peer, link};
+  event.at = at;
+  event.whole = whole;
+  tell(consensusSeat, kj::mv(event));
+}
+
+// ------------------------------------------------------------------------------------ handing over
+
+kj::Promise<void> Driver::handOver() {
+  if (standing.phase != core::Standing::LEADING || chain.members().size() == 1) return kj::READY_NOW;
+  tell(consensusSeat, SeatEvent{SeatEvent::HAND_OVER});
+  auto given = kj::newPromiseAndFulfiller<void>();
+  handedOver = kj::mv(given.fulfiller);
+  return given.promise.exclusiveJoin(environment.timer().afterDelay(1 * kj::SECONDS));
+}
+
+}  // namespace polyquorum::kernel
