@@ -177,6 +177,14 @@ void Driver::fill(coordination::Status::Builder status) {
   status.setEphemerals(tree.ephemeralCount());
   status.setSessions(tree.sessionCount());
   status.setDigest(tree.digest());
+  status.setStartedMs(settings.startedMs);
+  status.setDurable(settings.durable);
+  auto plugins = status.initPlugins(settings.wired.size());
+  for (unsigned i = 0; i < plugins.size(); i++) {
+    plugins[i].setKind(settings.wired[i].kind);
+    plugins[i].setName(settings.wired[i].name);
+    plugins[i].setVersion(settings.wired[i].version);
+  }
   status.setMayVote(chain.mayVote(self, settings.identity.lost));
   status.setElectionMs(electionMs);
   bool leading = standing.phase == core::Standing::LEADING;

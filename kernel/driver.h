@@ -29,9 +29,17 @@ public:
   virtual kj::Promise<election::Election::Client> election(Segment::Reader segment) = 0;
 };
 
+/// A plugin of this node, for status.
+struct Wired {
+  std::string kind, name, version;
+};
+
 struct DriverSettings {
   Identity identity;
   SnapshotSettings snapshots;
+  std::vector<Wired> wired;
+  bool durable = false;
+  std::int64_t startedMs = 0;
 };
 
 class Driver final : public DeskHost, private Recipient, private ReplicaListener, private ImagesHost {

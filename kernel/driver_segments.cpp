@@ -25,6 +25,8 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
     write.next = copySegment(seed);
     queue.add(kj::mv(write));
   }
+  auto seeded = kj::Promise<void>(kj::READY_NOW);
+  KJ_IF_MAYBE(durable, queue.flush()) seeded = kj::mv(*durable);
   for (auto log : opened.getLogs()) {
     for (auto range : log.getDamaged()) {
       this->log(sdk::Level::ERROR, kj::str("log.damaged segment=", log.getSegment(), " first=",
@@ -37,13 +39,12 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
     for (auto fact : log.getFacts()) foundFacts.emplace_back(fact.getName().cStr(), fact.getValue());
   }
   firstKept = foundLog.empty() ? 1 : foundLog.front().first;
-  auto loaded = kj::Promise<void>(kj::READY_NOW);
   if (opened.hasSnapshot()) {
-    loaded = images.load();
+    seeded = images.load();
   } else {
     replica.state().enter(chain.at(0));
   }
-  return loaded.then([this]() { return replaySealed(chain.holding(replica.appliedIndex() + 1) + 1); })
+  return seeded.then([this]() { return replaySealed(chain.holding(replica.appliedIndex() + 1) + 1); })
       .then([this]() {
         auto last = replica.appliedIndex();
         for (auto& run : foundLog) last = std::max(last, run.first + run.count - 1);

@@ -13,7 +13,7 @@ struct Identity {
   core::MemberId server = 0;
   std::uint64_t incarnation = 0;  ///< of this life; grows with every boot
   std::uint64_t lost = 0;         ///< life in which the promises of earlier ones were lost; 0: never
-  bool founded = false;           ///< formatted as a founding member: an empty log is a fresh one
+  bool founded = false;           ///< formatted as a founding member
 };
 
 /// Reads the identity of the last life; a file that names another cluster or server is refused with
