@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Letters between desks: gathered per member during a turn, then handed to the driver. Also knows
+// which members are linked. Reads no letter.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+#include "kernel/body.h"
+#include "kernel/desk.h"
+
+namespace polyquorum::kernel {
+
+class DeskPost {
+public:
+  explicit DeskPost(DeskHost& host) : host(host) {}
+  KJ_DISALLOW_COPY(DeskPost);
+
+  bool linked(core::MemberId peer) const { return links.count(peer) != 0; }
+  const std::set<core::MemberId>& peers() const { return links; }
+  void up(core::MemberId peer) { links.insert(peer); }
+  /// What was gathered for it is dropped.
+  void down(core::MemberId peer);
+
+  void command(core::MemberId to, BodyRef body);
+  void touch(core::MemberId to, std::uint64_t session, std::uint32_t ageMs);
+  void read(core::MemberId to, std::uint64_t barrier);
+  void readable(core::MemberId to, std::uint64_t barrier, core::Index index);
+  void ready(core::MemberId to);
+
+  /// At the end of every call into the desk.
+  void flush() {
+    if (!bags.empty()) sendAll();
+  }
+
+private:
+  struct Touch {
+    std::uint64_t session;
+    std::uint32_t ageMs;
+  };
+  struct Bag {
+    std::vector<BodyRef> commands;
+    std::vector<Touch> touches;
+    std::uint64_t read = 0, readable = 0;
+    core::Index index = 0;
+    bool ready = false;
+  };
+
+  void sendAll();
+  void send(core::MemberId to, const Bag& bag);
+  /// Sends commands from first on, as many as fit into one letter; returns where to go on.
+  std::size_t sendSome(core::MemberId to, const Bag& bag, std::size_t first);
+
+  DeskHost& host;
+  std::set<core::MemberId> links;
+  std::map<core::MemberId, Bag> bags;
+};
+
+}  // namespace polyquorum::kernel
