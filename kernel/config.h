@@ -17,6 +17,12 @@ struct Place {
   std::string text() const;
 };
 
+/// A key of the kernel's own that the file gives; the others have their initial values.
+struct KeyGiven {
+  std::string key, value;   ///< dotted, e.g. "sessions.tickTime"; value as written
+  Place place;
+};
+
 /// One option of a plugin as written; typed later, by the plugin (sdk/options.h).
 struct OptionGiven {
   std::string name, value;
@@ -63,6 +69,15 @@ struct LimitSettings {
   std::uint64_t memoryBytes = 1ull << 30;
 };
 
+/// One thing wrong with a configuration.
+struct Problem {
+  Place place;
+  std::string key;      ///< dotted path, e.g. "cluster.servers[1].peer"
+  std::string reason;   ///< one sentence, with the cure and the nearest known key
+  /// "cluster.yaml:14:5: cluster.servers[1].peer: reason"
+  std::string text() const;
+};
+
 struct Config {
   std::string file;                      ///< as given
   std::string folder;                    ///< absolute; relative paths in the YAML start here
@@ -77,22 +92,17 @@ struct Config {
   SnapshotSettings snapshots;
   ReapSettings reaping;
   LimitSettings limits;
+  std::vector<KeyGiven> given;           ///< in the order of the file; for `config explain`
+  std::vector<Problem> hints;            ///< legal, but most likely not what was meant
 
   const ServerRow* server(std::uint32_t id) const;
-};
-
-/// One thing wrong with a configuration.
-struct Problem {
-  Place place;
-  std::string key;      ///< dotted path, e.g. "cluster.servers[1].peer"
-  std::string reason;   ///< one sentence, with the cure and the nearest known key
 };
 
 /// Everything wrong with a file, together.
 class ConfigError : public std::runtime_error {
 public:
   explicit ConfigError(std::vector<Problem> problems);
-  const std::vector<Problem> problems;
+  const std::vector<Problem> problems;   ///< in the order of the file; what() has a line for each
 };
 
 /// Reads and checks all that can be known without loading a plugin. Throws ConfigError.

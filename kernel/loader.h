@@ -46,4 +46,11 @@ Found checkPlugin(const std::string& file);
 /// Sets a List(Option) from what the YAML gave.
 void writeOptions(const PluginUse& use, capnp::List<polyquorum::Option>::Builder out);
 
+/// use as it is, and for a plugin that knows an option tickTime which the YAML does not give there:
+/// sessions.tickTime, so that there is one source of it. What create() of the plugin should get.
+PluginUse completed(const Config& config, const PluginUse& use, const LoadedPlugin& plugin);
+
+/// The folder of plugins that comes with the program: `<its folder>/../lib/polyquorum/plugins`.
+std::string ownPluginDirectory();
+
 }  // namespace polyquorum::kernel

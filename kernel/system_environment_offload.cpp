@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// See system_environment_offload.h. A lone job costs one futex wake on the way there and one eventfd
+// write on the way back; jobs and results that meet others waiting cost neither.
+#include "kernel/system_environment_offload.h"
+#include <kj/debug.h>
+#include <pthread.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace polyquorum::kernel {
+namespace {
+
+struct Job {
+  kj::Function<void()> work;
+  kj::Own<kj::PromiseFulfiller<void>> fulfiller;  ///< touched by the loop's thread only
+  kj::Maybe<kj::Exception> thrown;
+};
+
+}  // namespace
+
+struct OffloadThread::State {
+  explicit State(boost::asio::io_context& io) : io(io) {}
+
+  boost::asio::io_context& io;
+  std::mutex mutex;
+  std::condition_variable news;
+  std::deque<std::unique_ptr<Job>> waiting;     ///< guarded
+  std::vector<std::unique_ptr<Job>> done;       ///< guarded
+  bool sleeping = false, posted = false, closed = false;  ///< guarded
+  std::thread thread;
+};
+
+namespace {
+
+/// The loop's side: settles everything that is done by now.
+template <typename State>
+void settle(State& state) {
+  std::vector<std::unique_ptr<Job>> done;
+  {
+    std::lock_guard lock(state.mutex);
+    done.swap(state.done);
+    state.posted = false;
+  }
+  for (auto& job : done) {
+    KJ_IF_MAYBE(exception, job->thrown) {
+      job->fulfiller->reject(kj::mv(*exception));
+    } else {
+      job->fulfiller->fulfill();
+    }
+  }
+}
+
+/// The thread's side. state lives until the thread is joined.
+template <typename State>
+void work(const std::shared_ptr<State>& state) {
+  std::unique_lock lock(state->mutex);
+  for (;;) {
+    while (state->waiting.empty() && !state->closed) {
+      state->sleeping = true;
+      state->news.wait(lock);
+      state->sleeping = false;
+    }
+    if (state->closed) return;
+    auto job = std::move(state->waiting.front());
+    state->waiting.pop_front();
+    lock.unlock();
+    job->thrown = kj::runCatchingExceptions([&]() { job->work(); });
+    lock.lock();
+    state->done.push_back(std::move(job));
+    if (state->posted || state->closed) continue;
+    state->posted = true;
+    lock.unlock();
+    boost::asio::post(state->io, [weak = std::weak_ptr<State>(state)]() {
+      if (auto state = weak.lock()) settle(*state);
+    });
+    lock.lock();
+  }
+}
+
+}  // namespace
+
+OffloadThread::OffloadThread(boost::asio::io_context& io) : state(std::make_shared<State>(io)) {}
+
+OffloadThread::~OffloadThread() noexcept(false) {
+  {
+    std::lock_guard lock(state->mutex);
+    state->closed = true;
+  }
+  state->news.notify_one();
+  if (state->thread.joinable()) state->thread.join();
+  // What was finished is told; what never ran is rejected, so that no promise waits for ever.
+  settle(*state);
+  for (auto& job : state->waiting) {
+    job->fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, "the process is stopping"));
+  }
+}
+
+kj::Promise<void> OffloadThread::run(kj::Function<void()> work) {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  auto job = std::make_unique<Job>(Job{kj::mv(work), kj::mv(paf.fulfiller), nullptr});
+  bool asleep;
+  {
+    std::lock_guard lock(state->mutex);
+    state->waiting.push_back(std::move(job));
+    asleep = state->sleeping;
+  }
+  if (!state->thread.joinable()) {
+    state->thread = std::thread([state = state]() {
+      pthread_setname_np(pthread_self(), "offload");
+      polyquorum::kernel::work(state);
+    });
+  } else if (asleep) {
+    state->news.notify_one();
+  }
+  return kj::mv(paf.promise);
+}
+
+}  // namespace polyquorum::kernel
