@@ -34,8 +34,13 @@ bool equal(const std::vector<state::Identity>& known,
 
 }  // namespace
 
+/// Nobody to hear from: a cluster of one, or a leader that is about to learn that it lost all.
+bool DeskHome::alone() const {
+  return now.phase == core::Standing::LEADING && post.peers().empty();
+}
+
 bool DeskHome::inTouch(const HomeSession& session) const {
-  return timer.now() - lastContact <= session.timeoutMs * kj::MILLISECONDS / 3;
+  return alone() || timer.now() - lastContact <= session.timeoutMs * kj::MILLISECONDS / 3;
 }
 
 bool DeskHome::ready(const Pending& pending) const {
@@ -238,7 +243,7 @@ void DeskHome::contact() {
 
 void DeskHome::armLook() {
   if (timeouts.empty()) return;
-  lookAlarm.by(lastContact + timeouts.begin()->first * kj::MILLISECONDS / 3 + kj::MILLISECONDS);
+  lookAlarm.by((alone() ? timer.now() : lastContact) + timeouts.begin()->first * kj::MILLISECONDS / 3 + kj::MILLISECONDS);
 }
 
 void DeskHome::lookRound() {

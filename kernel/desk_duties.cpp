@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t EXPIRED_MAX = 1024, REAPED_MAX = 256;
 constexpr std::uint64_t MS_PER_MINUTE = 60000;
 /// Tokens of reads and of proposals are told apart by this bit.
-constexpr core::Token READ_BIT = core::Token(1) << 63;
+constexpr core::Token READ_BIT = core::Token(1) << 62;
 
 }  // namespace
 

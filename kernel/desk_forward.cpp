@@ -82,6 +82,7 @@ void DeskHome::sendAgain() {
 
 void DeskHome::standing(const core::Standing& standing) {
   if (standing == now) return;
+  if (alone()) lastContact = timer.now();
   now = standing;
   sendAgain();
 }

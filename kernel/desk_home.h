@@ -97,6 +97,7 @@ private:
   void tell(const std::vector<state::Change>& changes);
   void tellOne(HomeSession& session, kj::StringPtr path, polyquorum::Change::What what);
   void dismiss(HomeSession& session, const char* why);
+  bool alone() const;
   bool inTouch(const HomeSession& session) const;
   void lookRound();
   void armLook();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deliveries to one API plugin; see desk_outbox.h.
 #include "kernel/desk_outbox.h"
-#include <kj/debug.h>
 #include <algorithm>
 
 namespace polyquorum::kernel {
@@ -13,21 +12,17 @@ constexpr std::uint64_t DELIVERY_WORDS = 1 + sizeof(std::uint64_t);
 }  // namespace
 
 void DeskOutbox::set(coordination::Outbox::Client outbox) {
+  giver->fulfill(kj::cp(outbox));
   client = kj::mv(outbox);
-  if (!batches.empty()) schedule();
 }
 
 void DeskOutbox::open() {
-  KJ_IF_MAYBE (outbox, client) {
-    auto request = outbox->deliverRequest(
-        capnp::MessageSize{64 + capacity * DELIVERY_WORDS * 4, 0});
-    auto list = capnp::Orphanage::getForMessageContaining(Params::Builder(request))
-                    .newOrphan<Deliveries>(capacity);
-    auto slots = list.get();
-    batches.push_back(Batch{kj::mv(request), kj::mv(list), slots});
-  } else {
-    KJ_FAIL_REQUIRE("an API plugin asked before it gave its outbox");
-  }
+  auto request =
+      client.deliverRequest(capnp::MessageSize{64 + capacity * DELIVERY_WORDS * 4, 0});
+  auto list = capnp::Orphanage::getForMessageContaining(Params::Builder(request))
+                  .newOrphan<Deliveries>(capacity);
+  auto slots = list.get();
+  batches.push_back(Batch{kj::mv(request), kj::mv(list), slots});
 }
 
 coordination::Delivery::Builder DeskOutbox::next(std::uint64_t session, std::uint64_t index) {

@@ -16,9 +16,11 @@ public:
   using Error = polyquorum::Error;
 
   /// failures hears when the plugin throws; outlives this.
-  explicit DeskOutbox(kj::TaskSet::ErrorHandler& failures) : failures(failures), tasks(failures) {}
+  explicit DeskOutbox(kj::TaskSet::ErrorHandler& failures)
+      : DeskOutbox(failures, kj::newPromiseAndFulfiller<coordination::Outbox::Client>()) {}
   KJ_DISALLOW_COPY(DeskOutbox);
 
+  /// Until then deliveries wait.
   void set(coordination::Outbox::Client client);
 
   void reply(std::uint64_t session, std::uint64_t index, std::uint64_t token,
@@ -60,8 +62,12 @@ private:
   void schedule();
   void flush();
 
-  kj::TaskSet::ErrorHandler& failures;
-  kj::Maybe<coordination::Outbox::Client> client;
+  DeskOutbox(kj::TaskSet::ErrorHandler& failures,
+             kj::PromiseFulfillerPair<coordination::Outbox::Client> given)
+      : client(kj::mv(given.promise)), giver(kj::mv(given.fulfiller)), tasks(failures) {}
+
+  coordination::Outbox::Client client;
+  kj::Own<kj::PromiseFulfiller<coordination::Outbox::Client>> giver;
   std::deque<Batch> batches;
   kj::TaskSet tasks;
   unsigned capacity = 16;

@@ -3,6 +3,7 @@
 #include "kernel/watches.h"
 #include <algorithm>
 #include <bit>
+#include <map>
 
 namespace polyquorum::kernel {
 
@@ -19,50 +20,53 @@ std::uint8_t watchBits(coordination::Watch::Kind kind) {
   return 0;
 }
 
-unsigned Watches::bitCount(std::uint8_t bits) {
-  return std::popcount(bits);
+Watches::Watchers::iterator Watches::find(Watchers& watchers, Session session) {
+  return std::lower_bound(watchers.begin(), watchers.end(), session,
+                          [](const Watcher& w, Session s) { return w.session < s; });
 }
 
 void Watches::add(Session session, std::string_view path, std::uint8_t bits) {
-  auto& watchers = byPath[std::string(path)];
-  auto at = std::lower_bound(watchers.begin(), watchers.end(), session,
-                             [](const Watcher& w, Session s) { return w.session < s; });
+  auto found = byPath.find(path);
+  if (found == byPath.end()) found = byPath.emplace(std::string(path), Watchers()).first;
+  auto& watchers = found->second;
+  auto at = find(watchers, session);
   if (at == watchers.end() || at->session != session) {
     at = watchers.insert(at, {session, 0});
-    bySession[session].emplace_back(path);
+    bySession[session].insert(&found->first);
   }
   auto fresh = static_cast<std::uint8_t>(bits & ~at->bits);
-  total += bitCount(fresh);
+  total += std::popcount(fresh);
   if (fresh & WATCH_RECURSIVE) recursives++;
   at->bits |= bits;
 }
 
 bool Watches::remove(Session session, std::string_view path, std::uint8_t bits) {
-  auto found = byPath.find(std::string(path));
+  auto found = byPath.find(path);
   if (found == byPath.end()) return false;
-  auto& watchers = found->second;
-  auto at = std::lower_bound(watchers.begin(), watchers.end(), session,
-                             [](const Watcher& w, Session s) { return w.session < s; });
-  if (at == watchers.end() || at->session != session || !(at->bits & bits)) return false;
-  auto gone = static_cast<std::uint8_t>(at->bits & bits);
-  total -= bitCount(gone);
-  if (gone & WATCH_RECURSIVE) recursives--;
-  at->bits &= ~bits;
-  if (at->bits == 0) {
-    watchers.erase(at);
-    forget(session, found->first);
-    if (watchers.empty()) byPath.erase(found);
-  }
+  auto at = find(found->second, session);
+  if (at == found->second.end() || at->session != session || !(at->bits & bits)) return false;
+  removeAt(found, session, bits);
   return true;
 }
 
+void Watches::removeAt(ByPath::iterator found, Session session, std::uint8_t bits) {
+  auto& watchers = found->second;
+  auto at = find(watchers, session);
+  auto gone = static_cast<std::uint8_t>(at->bits & bits);
+  total -= std::popcount(gone);
+  if (gone & WATCH_RECURSIVE) recursives--;
+  at->bits &= ~bits;
+  if (at->bits != 0) return;
+  watchers.erase(at);
+  forget(session, found->first);
+  if (watchers.empty()) byPath.erase(found);
+}
+
 bool Watches::has(Session session, std::string_view path, std::uint8_t bits) const {
-  auto found = byPath.find(std::string(path));
+  auto found = byPath.find(path);
   if (found == byPath.end()) return false;
-  for (auto& watcher : found->second) {
-    if (watcher.session == session) return (watcher.bits & bits) != 0;
-  }
-  return false;
+  auto at = find(const_cast<Watchers&>(found->second), session);
+  return at != found->second.end() && at->session == session && (at->bits & bits) != 0;
 }
 
 void Watches::drop(Session session) {
@@ -70,63 +74,65 @@ void Watches::drop(Session session) {
   if (found == bySession.end()) return;
   auto paths = std::move(found->second);
   bySession.erase(found);
-  for (auto& path : paths) remove(session, path, WATCH_ANY);
+  for (auto* path : paths) removeAt(byPath.find(*path), session, WATCH_ANY);
 }
 
 void Watches::forget(Session session, const std::string& path) {
   auto found = bySession.find(session);
   if (found == bySession.end()) return;  // being dropped as a whole
-  auto& paths = found->second;
-  auto at = std::find(paths.begin(), paths.end(), path);
-  if (at != paths.end()) {
-    std::swap(*at, paths.back());
-    paths.pop_back();
-  }
-  if (paths.empty()) bySession.erase(found);
+  found->second.erase(&path);
+  if (found->second.empty()) bySession.erase(found);
 }
 
-void Watches::take(const std::string& path, std::uint8_t listening, std::uint8_t spent, What what,
-                   std::map<Session, What>& told) {
+void Watches::take(std::string_view path, std::uint8_t listening, std::uint8_t spent, What what) {
   auto found = byPath.find(path);
   if (found == byPath.end()) return;
   auto& watchers = found->second;
+  bool empty = false;
   for (auto& watcher : watchers) {
     if (!(watcher.bits & listening)) continue;
-    told.emplace(watcher.session, what);
-    auto gone = static_cast<std::uint8_t>(watcher.bits & spent);
-    total -= bitCount(gone);
+    told.emplace_back(watcher.session, what);
+    total -= std::popcount(static_cast<std::uint8_t>(watcher.bits & spent));
     watcher.bits &= ~spent;
-    if (watcher.bits == 0) forget(watcher.session, path);
+    if (watcher.bits != 0) continue;
+    forget(watcher.session, found->first);
+    empty = true;
   }
-  std::erase_if(watchers, [](const Watcher& w) { return w.bits == 0; });
+  if (empty) std::erase_if(watchers, [](const Watcher& w) { return w.bits == 0; });
   if (watchers.empty()) byPath.erase(found);
 }
 
 void Watches::match(const state::Change& change, const Tell& tell) {
   if (total == 0) return;
-  std::map<Session, What> told;
-  auto& path = change.path;
+  told.clear();
+  std::string_view path = change.path;
   switch (change.what) {
     case What::CREATED:
     case What::DATA_CHANGED:
-      take(path, WATCH_DATA | WATCH_PERSISTENT | WATCH_RECURSIVE, WATCH_DATA, change.what, told);
+      take(path, WATCH_DATA | WATCH_PERSISTENT | WATCH_RECURSIVE, WATCH_DATA, change.what);
       break;
     case What::DELETED:
       // One NodeDeleted for a session that holds a data and a child watch (A8).
-      take(path, WATCH_ANY, WATCH_DATA | WATCH_CHILDREN, change.what, told);
+      take(path, WATCH_ANY, WATCH_DATA | WATCH_CHILDREN, change.what);
       break;
     case What::CHILDREN_CHANGED:
       // Recursive watches never hear of it (B3).
-      take(path, WATCH_CHILDREN | WATCH_PERSISTENT, WATCH_CHILDREN, change.what, told);
+      take(path, WATCH_CHILDREN | WATCH_PERSISTENT, WATCH_CHILDREN, change.what);
       break;
   }
   if (recursives > 0 && change.what != What::CHILDREN_CHANGED) {
     for (auto at = path; at.size() > 1;) {
-      at.resize(std::max<std::size_t>(at.rfind('/'), 1));
-      take(at, WATCH_RECURSIVE, 0, change.what, told);
+      at = at.substr(0, std::max<std::size_t>(at.rfind('/'), 1));
+      take(at, WATCH_RECURSIVE, 0, change.what);
     }
   }
-  for (auto& [session, what] : told) tell(session, what);
+  if (told.empty()) return;
+  // Once for each session, whatever it watches; stable: the first reason counts.
+  auto bySessionId = [](const auto& a, const auto& b) { return a.first < b.first; };
+  if (told.size() > 1) std::stable_sort(told.begin(), told.end(), bySessionId);
+  auto last = std::unique(told.begin(), told.end(),
+                          [](const auto& a, const auto& b) { return a.first == b.first; });
+  for (auto at = told.begin(); at != last; ++at) tell(at->first, at->second);
 }
 
 void Watches::eachPath(
@@ -140,7 +146,11 @@ void Watches::eachPath(
 
 void Watches::eachSession(
     const std::function<void(Session, const std::vector<std::string>&)>& visit) const {
-  std::map<Session, std::vector<std::string>> sorted(bySession.begin(), bySession.end());
+  std::map<Session, std::vector<std::string>> sorted;
+  for (auto& [session, paths] : bySession) {
+    auto& list = sorted[session];
+    for (auto* path : paths) list.push_back(*path);
+  }
   for (auto& [session, paths] : sorted) {
     std::sort(paths.begin(), paths.end());
     visit(session, paths);

@@ -3,12 +3,14 @@
 // home is this node. Volatile; matched on the changes of applied entries. Delivers nothing itself.
 // Source: ZooKeeper's WatchManager, WatchesPathReport, PathParentIterator.
 #pragma once
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 #include "interfaces/coordination.capnp.h"
 #include "state/state.h"
@@ -53,15 +55,27 @@ private:
     Session session;
     std::uint8_t bits;
   };
-  std::unordered_map<std::string, std::vector<Watcher>> byPath;
-  std::unordered_map<Session, std::vector<std::string>> bySession;  // paths, unsorted, each once
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view path) const {
+      return std::hash<std::string_view>()(path);
+    }
+  };
+  using Watchers = std::vector<Watcher>;  ///< by session, ascending
+  /// Nodes of this map stay where they are: sessions point at its keys.
+  using ByPath = std::unordered_map<std::string, Watchers, Hash, std::equal_to<>>;
+  using Paths = boost::unordered_flat_set<const std::string*>;
+
+  ByPath byPath;
+  boost::unordered_flat_map<Session, Paths> bySession;
   std::uint64_t total = 0;
   std::uint64_t recursives = 0;
+  std::vector<std::pair<Session, What>> told;  ///< of the change being matched
 
-  void take(const std::string& path, std::uint8_t listening, std::uint8_t spent, What what,
-            std::map<Session, What>& told);
+  void take(std::string_view path, std::uint8_t listening, std::uint8_t spent, What what);
   void forget(Session session, const std::string& path);
-  static unsigned bitCount(std::uint8_t bits);
+  void removeAt(ByPath::iterator found, Session session, std::uint8_t bits);
+  static Watchers::iterator find(Watchers& watchers, Session session);
 };
 
 }  // namespace polyquorum::kernel
