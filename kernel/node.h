@@ -37,9 +37,16 @@ struct Parts {
   bool durable = false;    ///< the storage's trait
 };
 
-/// Creates an instance of every plugin that config names. A plugin that refuses its options or throws
+/// Instances that stand where plugins would: the simulator's network and clients.
+struct StandIns {
+  kj::Maybe<transport::Transport::Client> transport;
+  kj::Maybe<std::vector<Parts::Api>> apis;
+};
+
+/// Creates an instance of every plugin that config names, but for those that have a stand-in. A plugin that refuses its options or throws
 /// is named in the exception. wiring and environment outlive the parts.
-kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment);
+kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment,
+                             StandIns standIns = {});
 
 class Node {
 public:

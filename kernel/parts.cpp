@@ -65,39 +65,62 @@ void note(Parts& parts, const LoadedPlugin& loaded) {
   parts.wired.push_back({loaded.kind, loaded.name, loaded.description().getVersion().cStr()});
 }
 
-}  // namespace
+kj::Promise<transport::Transport::Client> makeTransport(const Config& config, const Wiring& wiring,
+                                                        sdk::Environment& environment,
+                                                        StandIns& standIns) {
+  KJ_IF_MAYBE(standIn, standIns.transport) return kj::mv(*standIn);
+  auto plugin = wiring.transport->open(environment);
+  return create<transport::Transport>(plugin, "transport/" + config.transport.name,
+                                      optionsOf(config.transport));
+}
 
-kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment) {
-  auto storagePlugin = wiring.storage->open(environment);
-  auto transportPlugin = wiring.transport->open(environment);
-  auto storage = create<storage::Storage>(storagePlugin, "storage/" + config.storage.name,
-                                          optionsOf(config.storage));
-  auto transport = create<transport::Transport>(transportPlugin, "transport/" + config.transport.name,
-                                                optionsOf(config.transport));
-  auto apis = kj::heapArrayBuilder<kj::Promise<Parts::Api>>(config.apis.size());
+kj::Promise<std::vector<Parts::Api>> makeApis(const Config& config, const Wiring& wiring,
+                                              sdk::Environment& environment, StandIns& standIns) {
+  KJ_IF_MAYBE(apis, standIns.apis) return kj::mv(*apis);
+  auto made = kj::heapArrayBuilder<kj::Promise<Parts::Api>>(config.apis.size());
   for (unsigned i = 0; i < config.apis.size(); i++) {
     auto& use = config.apis[i];
     auto plugin = wiring.apis[i]->open(environment);
-    apis.add(create<coordination::Api>(plugin, "api/" + use.name, optionsOf(use))
+    made.add(create<coordination::Api>(plugin, "api/" + use.name, optionsOf(use))
                  .then([&use](coordination::Api::Client api) { return Parts::Api{use.name, api}; }));
   }
-  return storage.then([&config, &wiring, &environment, transport = kj::mv(transport),
-                       apis = kj::joinPromises(apis.finish())](storage::Storage::Client store) mutable {
-    return transport.then([&config, &wiring, &environment, store,
-                           apis = kj::mv(apis)](transport::Transport::Client lines) mutable {
-      return apis.then([&config, &wiring, &environment, store,
-                        lines](kj::Array<Parts::Api> made) mutable {
-        Parts parts{store, lines, kj::heap<PluginCores>(config, wiring, environment), {}, {}, false};
-        for (auto& api : made) parts.apis.push_back(kj::mv(api));
-        for (auto* loaded : {&wiring.election, &wiring.consensus, &wiring.storage, &wiring.transport}) {
-          note(parts, **loaded);
-        }
-        for (auto& loaded : wiring.apis) note(parts, *loaded);
-        parts.durable = wiring.storage->description().getTraits().getStorage().getDurable();
-        return parts;
-      });
-    });
+  return kj::joinPromises(made.finish()).then([](kj::Array<Parts::Api> apis) {
+    std::vector<Parts::Api> out;
+    for (auto& api : apis) out.push_back(kj::mv(api));
+    return out;
   });
+}
+
+}  // namespace
+
+kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment,
+                             StandIns standIns) {
+  auto parts = kj::heap<Parts>(Parts{
+      nullptr, nullptr, kj::heap<PluginCores>(config, wiring, environment), {}, {}, false});
+  auto& made = *parts;
+  for (auto* loaded : {&wiring.election, &wiring.consensus, &wiring.storage, &wiring.transport}) {
+    note(made, **loaded);
+  }
+  for (auto& loaded : wiring.apis) note(made, *loaded);
+  made.durable = wiring.storage->description().getTraits().getStorage().getDurable();
+  auto storagePlugin = wiring.storage->open(environment);
+  auto storage = create<storage::Storage>(storagePlugin, "storage/" + config.storage.name,
+                                          optionsOf(config.storage));
+  auto transport = makeTransport(config, wiring, environment, standIns);
+  auto apis = makeApis(config, wiring, environment, standIns);
+  return storage
+      .then([&made, transport = kj::mv(transport)](storage::Storage::Client client) mutable {
+        made.storage = kj::mv(client);
+        return kj::mv(transport);
+      })
+      .then([&made, apis = kj::mv(apis)](transport::Transport::Client client) mutable {
+        made.transport = kj::mv(client);
+        return kj::mv(apis);
+      })
+      .then([parts = kj::mv(parts)](std::vector<Parts::Api> apis) mutable {
+        parts->apis = kj::mv(apis);
+        return kj::mv(*parts);
+      });
 }
 
 }  // namespace polyquorum::kernel

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The outside world of one simulated life; see environment.h.
+#include "simulator/environment.h"
+#include <kj/debug.h>
+#include <algorithm>
+
+namespace polyquorum::simulator {
+namespace {
+
+constexpr std::int64_t EPOCH_MS = 1'700'000'000'000;  // where simulated wall clocks begin
+
+}  // namespace
+
+std::int64_t SimulatedEnvironment::wallTimeMs() {
+  return EPOCH_MS + wallSkewMs + (clock.now() - kj::origin<kj::TimePoint>()) / kj::MILLISECONDS;
+}
+
+boost::asio::io_context& SimulatedEnvironment::io() {
+  kj::throwFatalException(KJ_EXCEPTION(UNIMPLEMENTED, "a plugin asked for sockets inside the simulator"));
+}
+
+kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
+  auto least = timing.least / kj::MICROSECONDS, most = timing.most / kj::MICROSECONDS;
+  auto takes = chance.between(least, most) * kj::MICROSECONDS;
+  if (chance.chance(timing.stallPercent)) takes += timing.stall;
+  busyUntil = std::max(busyUntil, clock.now()) + takes;
+  return clock.atTime(busyUntil).then([work = kj::mv(work), alive = alive]() mutable -> kj::Promise<void> {
+    if (!*alive) return kj::NEVER_DONE;
+    work();
+    return kj::READY_NOW;
+  });
+}
+
+}  // namespace polyquorum::simulator

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated world: virtual time, a network, and servers made of the kernel's real rooms and the real
+// plugin libraries, each with a disk that outlives its process. Decides no faults and judges nothing.
+#pragma once
+#include <kj/async.h>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include "kernel/config.h"
+#include "kernel/loader.h"
+#include "kernel/node.h"
+#include "simulator/disk.h"
+#include "simulator/environment.h"
+#include "simulator/network.h"
+#include "simulator/port.h"
+#include "simulator/random.h"
+
+namespace polyquorum::simulator {
+
+/// One server through all its lives.
+struct Server {
+  core::MemberId id = 0;
+  std::unique_ptr<Disk> disk;
+  bool formatted = false;
+  std::uint64_t lives = 0;
+  std::int64_t wallSkewMs = 0;
+  DiskTiming diskTiming;
+
+  // Of this life; null while the server is down.
+  std::unique_ptr<SimulatedEnvironment> environment;
+  kj::Own<kernel::Node> node;
+  kj::Promise<void> watch = kj::NEVER_DONE;  ///< for the node's failure
+  bool up() const { return environment != nullptr; }
+};
+
+/// Makes the API of one life of a server: the workload's door to the desk.
+using ApiMaker = std::function<coordination::Api::Client(core::MemberId)>;
+/// A node stopped by itself: a failed disk, a broken promise.
+using FailureSink = std::function<void(core::MemberId, const kj::Exception&)>;
+using WorldLog = std::function<void(core::MemberId, sdk::Level, kj::StringPtr)>;
+
+class World {
+public:
+  /// config and wiring outlive the world.
+  World(const kernel::Config& config, const kernel::Wiring& wiring, std::uint64_t seed);
+  ~World() noexcept(false);
+
+  kj::Timer& timer() { return port.timer(); }
+  kj::Duration now() { return port.timer().now() - begin; }
+  /// Lets the world go on until this much time has passed, or until stop is true.
+  void run(kj::Duration duration, const std::function<bool()>& stop = nullptr);
+
+  /// Boots a server; the first boot founds the cluster.
+  void start(core::MemberId id);
+  /// kill -9: the process is gone, its disk stays as it is.
+  void kill(core::MemberId id);
+  /// The power goes: what was not synced may be lost.
+  void powerOff(core::MemberId id);
+  void wipe(core::MemberId id) { servers.at(id).disk->wipe(); }
+
+  std::map<core::MemberId, Server> servers;
+  Random random;
+  Network* network = nullptr;
+
+  ApiMaker makeApi;
+  FailureSink failed;
+  WorldLog log;
+
+private:
+  const kernel::Config& config;
+  const kernel::Wiring& wiring;
+  Port port;
+  kj::EventLoop loop{port};
+  kj::WaitScope scope{loop};
+  kj::TimePoint begin;
+  std::unique_ptr<Network> ownNetwork;
+
+  void end(Server& server);
+};
+
+}  // namespace polyquorum::simulator
