@@ -54,6 +54,7 @@ public:
     problems.push_back({at(mark), path(), "aliases (*name) are not accepted; write the value out"});
     Tree tree;
     tree.place = at(mark);
+    tree.refused = true;
     add(std::move(tree));
   }
 
@@ -167,6 +168,7 @@ private:
       problems.push_back({tree.place, where, "a key must be a plain word"});
     } else if (tree.text == "<<") {
       level.ignore = true;
+      level.tree.refused = true;
       problems.push_back({tree.place, where, "merge keys (<<) are not accepted; write the keys out"});
     } else if (auto* first = level.tree.find(tree.text)) {
       level.ignore = true;
@@ -313,7 +315,10 @@ Tree readTree(const std::string& text, const std::string& file, std::vector<Prob
   } catch (const Stop&) {
   } catch (const YAML::Exception& error) {
     // What was read of a broken text would only give problems that are none.
-    problems.push_back({builder.at(error.mark), "", "not YAML: " + error.msg});
+    problems.push_back({builder.at(error.mark), "",
+                        "not YAML: " + error.msg +
+                            "; look for a bracket, a quote or a space after a colon that is "
+                            "missing here or shortly before"});
     return {};
   }
   return std::move(builder.root);

@@ -42,6 +42,34 @@ bool isClusterName(const std::string& text) {
   });
 }
 
+/// Where a key belongs that was written in the wrong place, or under ZooKeeper's name.
+std::string otherPlaceOf(const std::string& name) {
+  for (auto& known : kernelKeys()) {
+    auto dot = known.key.rfind('.');
+    if (known.key.substr(dot + 1) == name) return "it belongs to " + known.key;
+    if (known.meaning.find("ZooKeeper: " + name + ".") != std::string::npos) {
+      return "ZooKeeper's " + name + " is called " + known.key;
+    }
+  }
+  return "";
+}
+
+/// Letters to change, add, remove or exchange with their neighbour (optimal string alignment).
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); i++) d[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); j++) d[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); i++) {
+    for (std::size_t j = 1; j <= b.size(); j++) {
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
+                          d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
 /// A plugin's option: a scalar, or a list of scalars joined by ", ".
 void readOption(RuleReader& reader, const Tree& member, const std::string& key, PluginUse& use) {
   OptionGiven option{member.key, "", member.keyPlace};
@@ -50,11 +78,10 @@ void readOption(RuleReader& reader, const Tree& member, const std::string& key, 
   } else if (member.kind == Tree::LIST) {
     for (auto& item : member.members) {
       if (item.kind != Tree::SCALAR) {
-        return reader.problem(item.place, key, "a list of an option holds plain values only");
-      }
-      if (item.text.empty() || item.text.find(", ") != std::string::npos) {
-        return reader.problem(item.place, key,
-                              "a value in a list is not empty and has no comma followed by a space");
+        reader.problem(item.place, key, "a list of an option holds plain values only");
+      } else if (item.text.empty() || item.text.find(", ") != std::string::npos) {
+        reader.problem(item.place, key,
+                       "a value in a list is not empty and has no comma followed by a space");
       }
       option.value += (option.value.empty() ? "" : ", ") + item.text;
     }
@@ -76,7 +103,7 @@ PluginUse readUse(RuleReader& reader, const Tree& tree, const std::string& kind,
     reader.problem(tree.place, key, "is a word; write { use: " + tree.text + " }");
     return use;
   }
-  if (!reader.isMap(tree, key, "{ use: NAME }")) return use;
+  if (tree.refused || !reader.isMap(tree, key, "{ use: NAME }")) return use;
   auto* name = reader.scalar(tree, key, "use");
   if (tree.find("use") == nullptr) {
     reader.problem(tree.place, dotted(key, "use"),
@@ -84,8 +111,8 @@ PluginUse readUse(RuleReader& reader, const Tree& tree, const std::string& kind,
                    "shows them");
   } else if (name != nullptr && !isWord(name->text)) {
     reader.problem(name->place, dotted(key, "use"),
-                   "\"" + name->text +
-                       "\" is no plugin name; use small letters, digits and _, not a path");
+                   quote(name->text) +
+                       " is no plugin name; use small letters, digits and _, not a path");
   } else if (name != nullptr) {
     use.name = name->text;
   }
@@ -194,7 +221,7 @@ void readSettings(RuleReader& reader, const Tree& root) {
 }
 
 void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
-                 const std::string& folder) {
+                 const std::string& folder, bool apisKnown) {
   if (cluster == nullptr) {
     return reader.problem(start, "cluster",
                           "is missing; it names the cluster and lists its servers");
@@ -207,8 +234,8 @@ void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
                    "is missing; members of clusters with different names never talk");
   } else if (name != nullptr && !isClusterName(name->text)) {
     reader.problem(name->place, "cluster.name",
-                   "\"" + name->text +
-                       "\" is not accepted; use 1 to 64 letters, digits, points, - and _");
+                   quote(name->text) +
+                       " is not accepted; use 1 to 64 letters, digits, points, - and _");
   } else if (name != nullptr) {
     reader.config.cluster = name->text;
   }
@@ -220,13 +247,34 @@ void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
     return reader.problem(cluster->place, "cluster.servers",
                           "is missing; write one row { id, peer, data } for each server");
   }
-  readServers(reader, *servers, folder);
+  readServers(reader, *servers, folder, apisKnown);
 }
 
 }  // namespace
 
 std::string dotted(const std::string& key, const std::string& name) {
   return key.empty() ? name : key + "." + name;
+}
+
+std::string nearestKey(const std::string& key, const std::vector<std::string>& known) {
+  if (key.size() > 64) return "";
+  std::string best;
+  std::size_t bestDistance = std::max<std::size_t>(1, key.size() / 3) + 1;
+  for (auto& word : known) {
+    auto d = distance(key, word);
+    if (d >= bestDistance) continue;
+    best = word;
+    bestDistance = d;
+  }
+  return best;
+}
+
+std::string quote(const std::string& text) {
+  constexpr std::size_t LENGTH_MAX = 40;
+  if (text.size() <= LENGTH_MAX) return "\"" + text + "\"";
+  auto end = LENGTH_MAX;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) end--;
+  return "\"" + text.substr(0, end) + "...\"";
 }
 
 bool parseNumber(const std::string& text, std::uint64_t& out) {
@@ -255,18 +303,21 @@ void RuleReader::refuseUnknown(const Tree& map, const std::string& key,
                                std::vector<std::string> known) {
   for (auto& member : map.members) {
     if (std::find(known.begin(), known.end(), member.key) != known.end()) continue;
-    auto near = sdk::nearest(member.key, known);
+    auto near = nearestKey(member.key, known);
+    auto other = near.empty() ? otherPlaceOf(member.key) : "";
     std::string all;
     for (auto& word : known) all += (all.empty() ? "" : ", ") + word;
     problem(member.keyPlace, dotted(key, member.key),
-            near.empty() ? "there is no such key; known here: " + all
-                         : "there is no such key; did you mean " + near + "?");
+            "there is no such key" + (!near.empty()    ? "; did you mean " + near + "?"
+                                      : !other.empty() ? " here; " + other
+                                                       : "; known here: " + all));
   }
 }
 
 const Tree* RuleReader::scalar(const Tree& map, const std::string& key, const std::string& name) {
   auto* tree = map.find(name);
   if (tree == nullptr) return nullptr;
+  if (tree->refused) return nullptr;
   if (tree->kind == Tree::SCALAR) {
     given(dotted(key, name), *tree);
     return tree;
@@ -290,7 +341,7 @@ std::uint64_t RuleReader::number(const Tree& map, const std::string& key, const 
   auto range = std::to_string(min) + " to " + std::to_string(max);
   if (!parseNumber(tree->text, value)) {
     problem(tree->place, dotted(key, name),
-            "\"" + tree->text + "\" is not a whole number; write " + range);
+            quote(tree->text) + " is not a whole number; write " + range);
   } else if (value < min || value > max) {
     problem(tree->place, dotted(key, name), tree->text + " is out of range; write " + range);
   } else {
@@ -306,16 +357,16 @@ std::uint64_t RuleReader::durationMs(const Tree& map, const std::string& key,
   if (tree == nullptr) return initial;
   kj::Duration value = 0 * kj::SECONDS;
   std::uint64_t bare = 0;
-  auto range = durationText(minMs) + " to " + durationText(maxMs);
+  auto range = " (" + durationText(minMs) + " to " + durationText(maxMs) + ")";
   if (parseNumber(tree->text, bare)) {
     problem(tree->place, dotted(key, name),
-            "\"" + tree->text + "\" has no unit; write " + tree->text + "ms or " + tree->text +
-                "s, " + range);
+            quote(tree->text) + " has no unit; write " + tree->text + "ms or " + tree->text + "s" +
+                range);
   } else if (!sdk::parseDuration(tree->text, value)) {
     problem(tree->place, dotted(key, name),
-            "\"" + tree->text + "\" is not a duration; write e.g. 100ms, 2s or 5m, " + range);
+            quote(tree->text) + " is not a duration; write e.g. 100ms, 2s or 5m" + range);
   } else if (std::uint64_t ms = value / kj::MILLISECONDS; ms < minMs || ms > maxMs) {
-    problem(tree->place, dotted(key, name), tree->text + " is out of range; write " + range);
+    problem(tree->place, dotted(key, name), tree->text + " is out of range" + range);
   } else {
     return ms;
   }
@@ -327,12 +378,12 @@ std::uint64_t RuleReader::bytes(const Tree& map, const std::string& key, const s
   auto* tree = scalar(map, key, name);
   if (tree == nullptr) return initial;
   std::uint64_t value = 0;
-  auto range = bytesText(min) + " to " + bytesText(max);
+  auto range = " (" + bytesText(min) + " to " + bytesText(max) + ")";
   if (!sdk::parseBytes(tree->text, value)) {
     problem(tree->place, dotted(key, name),
-            "\"" + tree->text + "\" is not a size; write e.g. 512MiB or 1GiB, " + range);
+            quote(tree->text) + " is not a size; write e.g. 512MiB or 1GiB" + range);
   } else if (value < min || value > max) {
-    problem(tree->place, dotted(key, name), tree->text + " is out of range; write " + range);
+    problem(tree->place, dotted(key, name), tree->text + " is out of range" + range);
   } else {
     return value;
   }
@@ -345,7 +396,7 @@ bool RuleReader::flag(const Tree& map, const std::string& key, const std::string
   if (tree == nullptr) return initial;
   if (!tree->quoted && (tree->text == "true" || tree->text == "false")) return tree->text == "true";
   problem(tree->place, dotted(key, name),
-          "\"" + tree->text + "\" is neither true nor false; write one of the two");
+          quote(tree->text) + " is neither true nor false; write one of the two, without quotes");
   return initial;
 }
 
@@ -364,7 +415,10 @@ Config readRules(const Tree& root, const std::string& file, const std::string& f
   reader.refuseUnknown(
       root, "", {"cluster", "plugins", "sessions", "snapshots", "reaping", "limits"});
   readPlugins(reader, root.find("plugins"), start, folder);
-  readCluster(reader, root.find("cluster"), start, folder);
+  auto& apis = config.apis;
+  bool apisKnown = !apis.empty() && std::none_of(apis.begin(), apis.end(),
+                                                 [](auto& api) { return api.name.empty(); });
+  readCluster(reader, root.find("cluster"), start, folder, apisKnown);
   readSettings(reader, root);
   return config;
 }

@@ -43,13 +43,21 @@ private:
   void given(const std::string& key, const Tree& tree);
 };
 
+/// The word of known that key was meant to be: at most one slip in three letters; "" if none is so
+/// near. Stricter than sdk::nearest(), which answers for single options.
+std::string nearestKey(const std::string& key, const std::vector<std::string>& known);
+
+/// text for a message: in quotes, cut where it gets long.
+std::string quote(const std::string& text);
+
 /// "a.b", or "b" at the top.
 std::string dotted(const std::string& key, const std::string& name);
 
 /// Reads a whole number without sign, point, exponent or leading zero.
 bool parseNumber(const std::string& text, std::uint64_t& out);
 
-/// Reads cluster.servers and checks the rows against each other. config.apis is filled already.
-void readServers(RuleReader& reader, const Tree& list, const std::string& folder);
+/// Reads cluster.servers and checks the rows against each other. config.apis is filled already;
+/// apisKnown: completely, so that other keys of a row are wrong.
+void readServers(RuleReader& reader, const Tree& list, const std::string& folder, bool apisKnown);
 
 }  // namespace polyquorum::kernel

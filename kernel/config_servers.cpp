@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include "kernel/config_rules.h"
-#include "sdk/options.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -20,23 +19,24 @@ struct HostPort {
 /// What is wrong with "host:port" or "[v6]:port"; empty if nothing.
 std::string split(const std::string& text, HostPort& out) {
   auto colon = text.rfind(':');
-  if (colon == std::string::npos) return "\"" + text + "\" has no port; write host:port";
+  if (colon == std::string::npos) return quote(text) + " has no port; write host:port";
   out.host = text.substr(0, colon);
   auto port = text.substr(colon + 1);
   bool bracketed = out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']';
   if (bracketed) {
     out.host = out.host.substr(1, out.host.size() - 2);
-  } else if (out.host.find(':') != std::string::npos) {
+  } else if (out.host.find(':') != std::string::npos &&
+             out.host.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos) {
     return "an IPv6 address goes into brackets: write [" + out.host + "]:" + port;
   }
-  if (out.host.empty()) return "\"" + text + "\" has no host; write host:port";
+  if (out.host.empty()) return quote(text) + " has no host; write host:port";
   for (unsigned char c : out.host) {
     bool known = std::isalnum(c) || c == '.' || c == '-' || c == '_' || (bracketed && c == ':') ||
                  (bracketed && c == '%');
-    if (!known) return "\"" + out.host + "\" is no host name or address; write host:port";
+    if (!known) return quote(out.host) + " is no host name or address; write host:port";
   }
   std::transform(out.host.begin(), out.host.end(), out.host.begin(), ::tolower);
-  if (!parseNumber(port, out.port)) return "\"" + port + "\" is no port; write 1 to 65535";
+  if (!parseNumber(port, out.port)) return quote(port) + " is no port; write 1 to 65535";
   if (out.port < 1 || out.port > 65535) return port + " is no port; write 1 to 65535";
   return "";
 }
@@ -50,7 +50,8 @@ bool isWildcard(const std::string& host) { return host == "0.0.0.0" || host == "
 /// Reads the rows one after the other and remembers what each has taken.
 class Rows {
 public:
-  Rows(RuleReader& reader, const std::string& folder) : reader(reader), folder(folder) {
+  Rows(RuleReader& reader, const std::string& folder, bool apisKnown)
+      : reader(reader), folder(folder), apisKnown(apisKnown) {
     for (auto& api : reader.config.apis) known.push_back(api.name);
   }
 
@@ -64,6 +65,7 @@ private:
 
   RuleReader& reader;
   const std::string& folder;
+  bool apisKnown;
   std::vector<std::string> known{"id", "peer", "role", "data", "log"};
   std::map<std::uint32_t, int> ids;                ///< id to line
   std::map<std::string, Taken> ports, folders;     ///< "machine:port" and "machine:path"
@@ -90,7 +92,7 @@ std::uint32_t Rows::readId(const Tree& row, const std::string& key) {
   std::uint64_t id = 0;
   if (!parseNumber(tree->text, id) || id < 1 || id > ID_MAX) {
     reader.problem(tree->place, dotted(key, "id"),
-                   "\"" + tree->text + "\" is no server id; write a number from 1 to 254");
+                   quote(tree->text) + " is no server id; write a number from 1 to 254");
     return 0;
   }
   auto [first, fresh] = ids.emplace(id, tree->place.line);
@@ -155,6 +157,7 @@ void Rows::readApi(const Tree& member, const std::string& key, const std::string
   if (!wrong.empty()) return reader.problem(member.place, name, wrong);
   refuseOpenDoor(member, name, address.host);
   takePort(member, name, machine, address);
+  reader.config.given.push_back({name, member.text, member.keyPlace});
   out.apis.emplace_back(member.key, member.text);
 }
 
@@ -191,7 +194,7 @@ std::string Rows::readFolder(const Tree& row, const std::string& key, const std:
 void Rows::read(const Tree& tree, std::size_t number) {
   auto key = "cluster.servers[" + std::to_string(number) + "]";
   if (!reader.isMap(tree, key, "{ id: 1, peer: 127.0.0.1:2888, data: data/1 }")) return;
-  reader.refuseUnknown(tree, key, known);
+  if (apisKnown) reader.refuseUnknown(tree, key, known);
   ServerRow row;
   row.place = tree.place;
   row.id = readId(tree, key);
@@ -200,9 +203,9 @@ void Rows::read(const Tree& tree, std::size_t number) {
   if (auto* role = reader.scalar(tree, key, "role")) {
     row.observer = role->text == "observer";
     if (!row.observer && role->text != "voter") {
-      auto near = sdk::nearest(role->text, {"voter", "observer"});
+      auto near = nearestKey(role->text, {"voter", "observer"});
       reader.problem(role->place, dotted(key, "role"),
-                     "\"" + role->text + "\" is no role; " +
+                     quote(role->text) + " is no role; " +
                          (near.empty() ? "write voter or observer" : "did you mean " + near + "?"));
     }
   }
@@ -249,7 +252,8 @@ void checkDoors(RuleReader& reader, const Tree& list) {
 
 }  // namespace
 
-void readServers(RuleReader& reader, const Tree& list, const std::string& folder) {
+void readServers(RuleReader& reader, const Tree& list, const std::string& folder,
+                 bool apisKnown) {
   if (list.kind != Tree::LIST || list.members.empty()) {
     return reader.problem(list.place, "cluster.servers",
                           "is not a list of servers; write one row { id, peer, data } for each");
@@ -257,7 +261,7 @@ void readServers(RuleReader& reader, const Tree& list, const std::string& folder
   if (list.members.size() > SERVERS_MAX) {
     return reader.problem(list.place, "cluster.servers", "has more than 254 servers");
   }
-  Rows rows(reader, folder);
+  Rows rows(reader, folder, apisKnown);
   for (std::size_t i = 0; i < list.members.size(); i++) rows.read(list.members[i], i);
   checkVoters(reader, list);
   checkDoors(reader, list);

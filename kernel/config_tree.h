@@ -14,6 +14,7 @@ struct Tree {
   Place place;
   std::string text;           ///< SCALAR only, as written without quotes
   bool quoted = false;        ///< SCALAR only
+  bool refused = false;       ///< a problem was noted already; what is missing here is no second one
   std::string key;            ///< member of a map: its name; place is then the value's
   Place keyPlace;
   std::vector<Tree> members;  ///< LIST: the items; MAP: the members, each key once
