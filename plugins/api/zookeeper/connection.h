@@ -116,6 +116,7 @@ private:
   void frame(Reader frame);
   void request(std::int32_t xid, std::int32_t type, Reader body);
   void authenticate(std::int32_t xid, Reader body);
+  bool passUnansweredPings(std::uint64_t token, std::uint64_t index);
   void answerLocals();
   void count(const Pending& answered, std::uint64_t zxid);
   void markDirty();
