@@ -123,7 +123,8 @@ std::optional<std::vector<Permission>> fixAcl(capnp::List<polyquorum::Permission
   std::vector<Permission> unique, fixed;
   for (auto reader : list) {
     auto who = reader.getWho();
-    Permission one{reader.getBits(), {std::string(view(who.getScheme())), std::string(view(who.getId()))}};
+    Permission one{reader.getBits(),
+                   {std::string(view(who.getScheme())), std::string(view(who.getId()))}};
     // Longer lists than any honest client's are not compared pair by pair.
     if (unique.size() >= 1024) return std::nullopt;
     if (std::none_of(unique.begin(), unique.end(), [&](auto& other) { return same(one, other); })) {
@@ -171,16 +172,40 @@ AclId Acls::intern(std::vector<Permission>&& list) {
     id = unused.back();
     unused.pop_back();
   }
+  fill(id, hash, std::move(list));
+  entries[id].users = 1;
+  return id;
+}
+
+void Acls::fill(AclId id, std::uint64_t hash, std::vector<Permission>&& list) {
   auto& entry = entries[id];
   entry.hash = hash;
-  entry.users = 1;
   entry.worldBits = 0;
   for (auto& one : list) {
     if (isWorld(one.who)) entry.worldBits |= one.bits;
   }
   entry.acl = std::make_shared<const std::vector<Permission>>(std::move(list));
   byHash.emplace(hash, id);
-  return id;
+}
+
+void Acls::place(std::optional<std::vector<Permission>>&& list) {
+  entries.emplace_back();
+  if (!list) return;
+  auto hash = contentHash(*list);
+  fill(entries.size() - 1, hash, std::move(*list));
+}
+
+bool Acls::setUnused(std::vector<AclId>&& ids) {
+  std::vector<bool> seen(entries.size());
+  for (auto id : ids) {
+    if (id >= entries.size() || entries[id].acl || seen[id]) return false;
+    seen[id] = true;
+  }
+  for (AclId id = 0; id < entries.size(); id++) {
+    if (!seen[id] && entries[id].users == 0) return false;
+  }
+  unused = std::move(ids);
+  return true;
 }
 
 void Acls::release(AclId id) {

@@ -49,9 +49,17 @@ public:
   /// permits() with a short cut for what the whole world may do.
   bool permitted(AclId id, std::uint8_t bits, Asker& asker) const;
 
-  /// All ids, used or not; for images.
+  // --- images: ids are equal on every node, as they come from history alone
+
+  /// All ids, used or not.
   std::size_t size() const { return entries.size(); }
   bool used(AclId id) const { return id < entries.size() && entries[id].users > 0; }
+  const std::vector<AclId>& unusedIds() const { return unused; }
+  /// The next id gets this list, and no user yet. None: the id is unused.
+  void place(std::optional<std::vector<Permission>>&& list);
+  /// After all were placed and held: false if these are not exactly the ids without a user.
+  bool setUnused(std::vector<AclId>&& ids);
+  bool known(AclId id) const { return id < entries.size() && entries[id].acl != nullptr; }
 
 private:
   struct Entry {
@@ -63,6 +71,8 @@ private:
   std::vector<Entry> entries;
   std::vector<AclId> unused;
   std::unordered_multimap<std::uint64_t, AclId> byHash;
+
+  void fill(AclId id, std::uint64_t hash, std::vector<Permission>&& list);
 };
 
 }  // namespace polyquorum::state

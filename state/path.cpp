@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Path rules; see path.h.
 #include "state/path.h"
+#include <algorithm>
 #include <cstdio>
 
 namespace polyquorum::state {
@@ -30,20 +31,22 @@ bool forbidden(std::uint32_t c) {
 
 }  // namespace
 
+bool validName(std::string_view name) {
+  if (name.empty() || name == "." || name == "..") return false;
+  for (std::size_t i = 0; i < name.size(); i++) {
+    auto byte = static_cast<unsigned char>(name[i]);
+    if (byte == '/' || forbidden(byte < 0x80 ? byte : wideCharacter(name, i))) return false;
+  }
+  return true;
+}
+
 bool validPath(std::string_view path) {
   if (path.empty() || path[0] != '/') return false;
   if (path.size() == 1) return true;
-  if (path.back() == '/') return false;
-  std::size_t start = 1;  // of the component
-  for (std::size_t i = 1; i <= path.size(); i++) {
-    if (i == path.size() || path[i] == '/') {
-      auto name = path.substr(start, i - start);
-      if (name.empty() || name == "." || name == "..") return false;
-      start = i + 1;
-      continue;
-    }
-    auto byte = static_cast<unsigned char>(path[i]);
-    if (forbidden(byte < 0x80 ? byte : wideCharacter(path, i))) return false;
+  while (!path.empty()) {
+    auto end = std::min(path.find('/', 1), path.size());
+    if (!validName(path.substr(1, end - 1))) return false;
+    path.remove_prefix(end);
   }
   return true;
 }

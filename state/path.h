@@ -11,6 +11,8 @@ namespace polyquorum::state {
 /// As ZooKeeper's PathUtils.validatePath: it judges UTF-16 units, so that a character beyond the
 /// basic plane is invalid, as is anything that is not UTF-8.
 bool validPath(std::string_view path);
+/// One component.
+bool validName(std::string_view name);
 
 constexpr std::uint64_t ROOT_HASH = SALT_A;
 

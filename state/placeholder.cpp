@@ -1,2 +1,0 @@
-// stub until the state room lands
-#include "state/state.h"
