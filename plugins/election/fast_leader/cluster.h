@@ -287,12 +287,13 @@ private:
   bool answerFollower(Server& server) {
     auto& leader = servers.at(server.nominee);
     bool leads = leader.core && leader.nominee == leader.id;
+    bool ready = leads && leader.established;
     bool late = now >= server.nominatedAt + leaderTimeout;
-    if (!linked(server.id, leader.id) || (!leads && (server.established || late))) {
+    if (!linked(server.id, leader.id) || (server.established ? !leads : late && !ready)) {
       giveUp(server.id, core::Feedback::LOST, leader.id);
       return true;
     }
-    if (!leads || !leader.established || server.established) return false;
+    if (!ready || server.established) return false;
     establish(server, leader);
     return true;
   }

@@ -168,15 +168,16 @@ void FastLeader::on(const core::Received& received) {
 
 void FastLeader::hearLooking(Peer& peer, const Notification& said) {
   peer.outside.reset();
-  if (state != State::LOOKING) {
-    bool leaderLeft = peer.id == vote.leader && said.vote.round > round;
-    if (!leaderLeft) return answer(peer, said);
-    // Differs from ZooKeeper, which waits for the connection to break: a leader that looks for
-    // another one in a newer round has given up.
-    bool fit = said.heir != 0 && said.heir != self && reaches(said.heir);
-    if (fit && votes()) standBack(said.heir, false);
-    look("leader.left");
-  }
+  bool settled = state != State::LOOKING;
+  // Differs from ZooKeeper, which waits for the connection to break: a leader that looks for
+  // another one in a newer round has given up.
+  bool leaderLeft = settled && peer.id == vote.leader && said.vote.round > round;
+  if (settled && !leaderLeft) return answer(peer, said);
+  bool willed = said.heir != 0 && peer.id == (settled ? vote.leader : lostLeader);
+  bool standsBackFor = willed && said.heir != self && votes() && reaches(said.heir);
+  if (standsBackFor) standBack(said.heir, false);
+  if (leaderLeft || standsBackFor) look("leader.left");
+  if (willed) lostLeader = 0;  // once
   if (!peer.voter || said.vote.leader == 0) return hearAbstention(peer, said);
   hearVote(peer, said);
 }
@@ -243,7 +244,10 @@ void FastLeader::consider(const Peer& peer) {
 
 /// Source: ZooKeeper, FastLeaderElection.lookForLeader, its beginning.
 void FastLeader::look(const char* reason) {
-  if (state != State::LOOKING) failures++;
+  if (state != State::LOOKING) {
+    failures++;
+    lostLeader = vote.leader;
+  }
   state = State::LOOKING;
   established = false;
   for (auto& peer : peers) peer.outside.reset();

@@ -61,6 +61,7 @@ private:
   core::Nanos finalizeAt = core::NEVER;      // NEVER: no quorum agrees with us
   core::Nanos standBackUntil = 0;            // until then we do not stand
   core::MemberId heir = 0;                   // while standing back: whom we wait for
+  core::MemberId lostLeader = 0;             // LOOKING: whom we had, and whose last will counts
   bool gaveUp = false;                       // we stand back because we led
   core::ElectionEffects effects;
 
