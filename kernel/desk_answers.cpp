@@ -45,7 +45,7 @@ bool DeskHome::inTouch(const HomeSession& session) const {
 
 bool DeskHome::ready(const Pending& pending) const {
   if (pending.answered) return true;
-  if (pending.barrier && (pending.readAt == 0 || pending.readAt > index)) return false;
+  if (pending.barrier && (!pending.known || pending.readAt > index)) return false;
   return pending.after <= index;
 }
 
@@ -277,7 +277,7 @@ void DeskHome::ringDeadlines() {
 void DeskHome::expireOne(const Place& place) {
   auto* pending = find(place);
   if (pending == nullptr || pending->answered) return;
-  bool notDone = pending->write() ? !pending->sent : pending->barrier && pending->readAt == 0;
+  bool notDone = pending->write() ? !pending->sent : pending->barrier && !pending->known;
   outbox(pending->door)
       .error(place.session, index, pending->token, notDone ? Error::NOT_SERVING : Error::TIMED_OUT);
   if (place.session == 0) {

@@ -109,13 +109,13 @@ void DeskHome::askBarrier() {
 }
 
 void DeskHome::readable(std::uint64_t answered, core::Index at) {
-  at = std::max<core::Index>(at, 1);
   while (!barriers.empty() && barriers.front().barrier <= answered) {
     auto place = barriers.front().place;
     barriers.pop_front();
     auto* pending = find(place);
     if (pending == nullptr || pending->answered) continue;
     pending->readAt = at;
+    pending->known = true;
     // Also if at is applied: answered in settle() or just below, never from inside this loop.
     atIndex.push({at, place});
   }
@@ -232,7 +232,7 @@ void DeskHome::take(unsigned door, const state::Attached& attached) {
     if (!old->adrift && !old->ghost) {
       outbox(old->door).ended(old->id, index, Error::SESSION_MOVED);
     }
-    leave(*old);
+    forget(*old);
   }
   auto session = kj::heap<HomeSession>();
   session->id = attached.session;
@@ -283,12 +283,12 @@ void DeskHome::sessionOver(const state::SessionChange& change, bool asked) {
       }
       if (!asked) out.ended(session->id, index, Error::SESSION_EXPIRED);
     }
-    leave(*session);
+    forget(*session);
   } else if (change.incarnation > session->incarnation) {  // it is at home elsewhere now
     if (!session->adrift && !session->ghost) {
       outbox(session->door).ended(session->id, index, Error::SESSION_MOVED);
     }
-    leave(*session);
+    forget(*session);
   }
 }
 
@@ -298,7 +298,7 @@ void DeskHome::stateReplaced() {
   for (auto id : sortedSessions()) {
     auto& session = *find(id);
     if (session.ghost) {
-      leave(session);
+      forget(session);
     } else if (!session.adrift) {
       dismiss(session, "the state was replaced by a snapshot");
     }

@@ -96,7 +96,10 @@ void DeskHome::one(unsigned door, Request request) {
   if (session == nullptr || session->door != door || session->ghost) {
     return stranger(door, request);
   }
-  if (request.isLeave()) return leave(*session);
+  if (request.isLeave()) {
+    pump();  // what it asked before it went may still take place
+    return forget(*session);
+  }
   if (session->adrift) return;
   if (!inTouch(*session)) {
     return dismiss(*session, "no contact to a leader for a third of the session's timeout");
@@ -287,7 +290,7 @@ void DeskHome::drop(HomeSession& session) {
   }
 }
 
-void DeskHome::leave(HomeSession& session) {
+void DeskHome::forget(HomeSession& session) {
   drop(session);
   sessions.erase(session.id);
 }

@@ -77,7 +77,7 @@ private:
   Pending hold(unsigned door, Request request);
   void wait(const Place& place, Pending& pending, std::uint32_t deadlineMs);
   void stranger(unsigned door, Request request);
-  void leave(HomeSession& session);
+  void forget(HomeSession& session);
   bool full(unsigned door, Request request);
   bool readyNow(Request request) const;
   HomeSession* find(std::uint64_t id);

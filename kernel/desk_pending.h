@@ -21,10 +21,11 @@ struct Pending {
   std::uint64_t sequence = 0;     ///< writes; of its session, or its ticket
   BodyRef body;                   ///< writes only
   kj::Own<capnp::MallocMessageBuilder> request;  ///< all others: a copy of the Request
-  core::Index readAt = 0;         ///< barriers: answer when this is applied; 0: not known yet
+  core::Index readAt = 0;         ///< barriers, when known: answer when this is applied
   core::Index after = 0;
   unsigned door = 0;
   bool barrier = false;           ///< waits for a read barrier
+  bool known = false;             ///< the barrier is answered
   bool sent = false;              ///< writes: some leader may have it
   bool onItsWay = false;          ///< writes: sent to the present leader over the present link
   bool counted = false;           ///< writes: in the bytes on their way to another member
