@@ -44,6 +44,11 @@ int run(int argc, char** argv) {
           std::map<std::string, Format>{{"table", Format::TABLE}, {"json", Format::JSON}}))
       ->option_text("table|json");
   addServer(app, context);
+  addDev(app, context);
+  addCluster(app, context);
+  addStatus(app, context);
+  addConfig(app, context);
+  addPlugins(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
