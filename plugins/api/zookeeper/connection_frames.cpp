@@ -126,7 +126,7 @@ void Connection::frame(Reader content) {
   if (type != op::PING && type != op::AUTH && type != op::SASL) lastCxid = xid;
   if (type == op::AUTH) return authenticate(xid, content);
   if (type == op::SASL) {
-    encodeHeader(xid, 0, code::UNIMPLEMENTED, out);
+    encodeSasl(xid, out);
     traffic.sent++;
     server->traffic.sent++;
     return markDirty();
@@ -156,8 +156,12 @@ void Connection::request(std::int32_t xid, std::int32_t type, Reader body) {
 void Connection::authenticate(std::int32_t xid, Reader body) {
   body.int32();
   auto scheme = body.view(), auth = body.view();
-  bool proved = body.good() && prove(proofs, scheme.bytes, auth.bytes,
-                                     server->settings.rules.superDigest) == Proved::ADDED;
+  if (!body.good()) {
+    server->refusals.malformed++;
+    return close();
+  }
+  bool proved = prove(proofs, scheme.bytes, auth.bytes, server->settings.rules.superDigest) ==
+                Proved::ADDED;
   encodeHeader(xid, 0, proved ? code::OK : code::AUTH_FAILED, out);
   traffic.sent++;
   server->traffic.sent++;

@@ -31,6 +31,10 @@ void encodeLocal(const Pending& pending, std::uint64_t zxid, Bytes& out);
 /// Only a header; for auth.
 void encodeHeader(std::int32_t xid, std::int64_t zxid, std::int32_t error, Bytes& out);
 
+/// The reply to a SASL token by a server that has no SASL: no token, no error; the connection stays
+/// what it was. Measured on 3.8.0.
+void encodeSasl(std::int32_t xid, Bytes& out);
+
 /// The notice of a watch. Its header carries the zxid of the change, as since ZooKeeper 3.9.
 void encodeEvent(std::uint64_t zxid, Change::Reader change, Bytes& out);
 

@@ -18,6 +18,7 @@ struct Pending {
   std::int32_t refusedPart = -1;   ///< multi: which part that is
   bool local = false;              ///< Not asked of the desk; answered when its turn comes.
   bool closes = false;             ///< The connection is closed after this reply.
+  bool null = false;               ///< sync: the path was null, and goes back as null.
   std::string text;                ///< sync: the path. multi: one byte a part, its type. whoAmI: body.
 };
 

@@ -10,6 +10,7 @@ Server::Server(sdk::Environment& environment, const Settings& settings, std::uin
                kj::StringPtr address, coordination::Desk::Client desk)
     : environment(environment), settings(settings), io(environment.io()), acceptor(io), self(self),
       desk(desk), batch(Batch(kj::mv(desk))), ear(kj::refcounted<Ear>(*this)), tasks(*this) {
+  startedNs = nowNs();
   listen(address);
   if (settings.rules.skipAcl) {
     environment.log(sdk::Level::WARNING, "zookeeper.acl_skipped every client passes every ACL; "

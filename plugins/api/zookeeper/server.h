@@ -94,7 +94,7 @@ private:
   std::uint64_t nextToken = 1, slotToken = 0, lastNonce = 0, indexSeen = 0, traceMask = 306;
   std::size_t outstandingCount = 0;
   bool scheduled = false, delivering = false, stopping = false;
-  std::int64_t refusalLoggedNs = 0;
+  std::int64_t refusalLoggedNs = 0, startedNs = 0;
   kj::Own<Ear> ear;
   kj::TaskSet tasks;
 

@@ -68,6 +68,7 @@ ServerFacts Server::facts(std::string_view word) {
   out.outstanding = outstandingCount;
   out.port = listeningPort;
   out.traceMask = traceMask;
+  out.uptimeMs = static_cast<std::uint64_t>((nowNs() - startedNs) / 1'000'000);
   out.settings = &settings;
   out.refusals = &refusals;
   if (word != "stat" && word != "cons" && word != "dump") return out;

@@ -39,8 +39,8 @@ void versionText(std::string& out) { out += "Zookeeper version: " + versionLine(
 /// One line of cons; brief as in stat. Source: ServerCnxn.dumpConnectionInfo.
 void lineText(std::string& out, const ConnectionLine& line, bool brief) {
   auto& traffic = line.traffic;
-  add(out, " %s[1](queued=%zu,recved=%llu,sent=%llu", line.peer.c_str(), line.queued,
-      ull(traffic.received), ull(traffic.sent));
+  add(out, " %s[%d](queued=%zu,recved=%llu,sent=%llu", line.peer.c_str(),
+      line.session != 0 ? 1 : 0, line.queued, ull(traffic.received), ull(traffic.sent));
   if (!brief && line.session != 0) {
     add(out, ",sid=0x%llx,lop=%s,est=%lld,to=%u", ull(line.session), line.lastOperation.c_str(),
         static_cast<long long>(line.establishedMs), line.timeoutMs);
@@ -122,7 +122,9 @@ void dumpText(std::string& out, const ServerFacts& facts, Rows rows) {
     for (auto path : row.getPaths()) out.append("\t").append(viewOf(path)).append("\n");
   }
   add(out, "Connections dump:\nConnections Sets (1)/(%zu):\n", facts.lines.size());
-  for (auto& line : facts.lines) out += "\t" + line.peer + "\n";
+  for (auto& line : facts.lines) {
+    add(out, "\tip: %s sessionId: 0x%llx\n", line.peer.c_str(), ull(line.session));
+  }
 }
 
 bool serving(coordination::Status::Reader status) { return !modeOf(status).empty(); }

@@ -38,7 +38,7 @@ struct ServerFacts {
   Traffic traffic;
   std::size_t connections = 0, outstanding = 0;
   std::uint16_t port = 0;
-  std::uint64_t traceMask = 0;
+  std::uint64_t traceMask = 0, uptimeMs = 0;
   const Settings* settings = nullptr;
   const Refusals* refusals = nullptr;
   std::vector<ConnectionLine> lines;   ///< filled for stat, cons and dump only

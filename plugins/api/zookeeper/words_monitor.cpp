@@ -47,11 +47,11 @@ void followerText(std::string& out, coordination::Status::Reader status) {
 void refusalText(std::string& out, const Refusals& refusals) {
   number(out, "zk_connection_rejected", refusals.tooMany);
   number(out, "zk_large_requests_rejected", refusals.frameTooLarge);
+  number(out, "zk_auth_failed_count", refusals.auth);
   number(out, "pq_malformed_requests", refusals.malformed);
   number(out, "pq_unknown_requests", refusals.unknownType);
   number(out, "pq_handshakes_timed_out", refusals.handshake);
   number(out, "pq_words_refused", refusals.words);
-  number(out, "pq_auth_failed", refusals.auth);
   number(out, "pq_slow_readers_closed", refusals.slowReader);
   number(out, "pq_zxid_ahead", refusals.zxidAhead);
 }
@@ -79,6 +79,7 @@ void monitorText(std::string& out, const ServerFacts& facts, coordination::Statu
   number(out, "zk_approximate_data_size", status.getDataBytes());
   number(out, "zk_global_sessions", status.getSessions());
   number(out, "zk_local_sessions", 0);
+  number(out, "zk_uptime", facts.uptimeMs);
   number(out, "zk_open_file_descriptor_count", openFiles());
   struct rlimit files = {};
   getrlimit(RLIMIT_NOFILE, &files);
