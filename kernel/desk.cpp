@@ -12,6 +12,17 @@
 namespace polyquorum::kernel {
 namespace {
 
+class Room;
+
+/// Doors may outlive the room: plugins hold them.
+struct Hinge final : public kj::Refcounted {
+  Room* room = nullptr;
+  Room& get() const {
+    KJ_REQUIRE(room != nullptr, "the node has stopped");
+    return *room;
+  }
+};
+
 class Room final : public Desk, private kj::TaskSet::ErrorHandler {
 public:
   Room(const DeskSettings& given, DeskHost& host, sdk::Environment& environment)
@@ -26,7 +37,10 @@ public:
                  answerBarrier(to, barrier, index);
                }),
         home(settings, host, environment, *this, tickets, leader, post),
-        failedBranch(failure.promise.fork()) {}
+        failedBranch(failure.promise.fork()) {
+    hinge->room = this;
+  }
+  ~Room() noexcept(false) { hinge->room = nullptr; }
 
   coordination::Desk::Client door(unsigned api) override;
   void setOutbox(unsigned api, coordination::Outbox::Client outbox) override {
@@ -110,6 +124,7 @@ private:
 
   void read(core::MemberId from, DeskLetter::Reader letter);
 
+  kj::Own<Hinge> hinge = kj::refcounted<Hinge>();
   const DeskSettings settings;
   DeskHost& host;
   sdk::Environment& environment;
@@ -125,16 +140,18 @@ private:
 /// What one API plugin holds.
 class Door final : public coordination::Desk::Server {
 public:
-  Door(Room& room, unsigned api) : room(room), api(api) {}
+  Door(kj::Own<Hinge> hinge, unsigned api) : hinge(kj::mv(hinge)), api(api) {}
 
 protected:
   kj::Promise<void> submit(SubmitContext context) override {
+    auto& room = hinge->get();
     room.home.submit(api, context.getParams().getRequests());
     room.post.flush();
     return kj::READY_NOW;
   }
 
   kj::Promise<void> status(StatusContext context) override {
+    auto& room = hinge->get();
     auto status = context.getResults().initStatus();
     room.host.fill(status);
     auto& watches = room.home.watched();
@@ -160,7 +177,7 @@ private:
   using Results = coordination::Desk::InspectResults::Builder;
 
   void watchesByPath(Results results) {
-    auto& watches = room.home.watched();
+    auto& watches = hinge->get().home.watched();
     auto rows = results.initRows(watches.paths());
     unsigned place = 0;
     watches.eachPath([&](const std::string& path, const std::vector<std::uint64_t>& sessions) {
@@ -177,7 +194,7 @@ private:
   }
 
   void watchesBySession(Results results) {
-    auto& watches = room.home.watched();
+    auto& watches = hinge->get().home.watched();
     auto rows = results.initRows(watches.sessions());
     unsigned place = 0;
     watches.eachSession([&](std::uint64_t session, const std::vector<std::string>& paths) {
@@ -188,7 +205,7 @@ private:
   }
 
   void ephemerals(Results results) {
-    auto& state = room.host.state();
+    auto& state = hinge->get().host.state();
     std::vector<state::SessionView> views;
     state.eachSession([&](const state::SessionView& view) { views.push_back(view); });
     auto rows = results.initRows(views.size());
@@ -199,11 +216,11 @@ private:
     }
   }
 
-  Room& room;
+  kj::Own<Hinge> hinge;
   unsigned api;
 };
 
-coordination::Desk::Client Room::door(unsigned api) { return kj::heap<Door>(*this, api); }
+coordination::Desk::Client Room::door(unsigned api) { return kj::heap<Door>(kj::addRef(*hinge), api); }
 
 void Room::received(core::MemberId from, kj::ArrayPtr<const kj::byte> letter) {
   auto fault = kj::runCatchingExceptions([&] {

@@ -54,7 +54,7 @@ void DeskLeader::proposeOwn(kj::Function<void(polyquorum::Operation::Builder)> f
   auto words = capnp::messageToFlatArray(message);
   CommandId id;
   id.sequence = tickets.next();
-  take(makeCommand(id, words.asBytes()));
+  take(makeCommand(id, words.asBytes()), id);
 }
 
 void DeskLeader::armClock() {

@@ -30,7 +30,17 @@ void DeskHome::forward(const Place& place, Pending& pending) {
   // What this node's log may hold must not be stamped a second time.
   if (pending.proposedHere) pending.body = copyBody(pending.body->bytes());
   pending.proposedHere = true;
-  leader.take(pending.body->share());
+  leader.take(pending.body->share(),
+              {place.session, pending.incarnation, pending.sequence, pending.sequence});
+}
+
+/// Now if it may, else when it is its turn.
+void DeskHome::send(const Place& place, Pending& pending) {
+  if (unsent.empty() && reachable() && bytesOut < BYTES_OUT_MAX) {
+    forward(place, pending);
+  } else {
+    unsent.push_back(place);
+  }
 }
 
 void DeskHome::pump() {
@@ -261,6 +271,7 @@ void DeskHome::haunt(const state::Attached& attached) {
   session->lastSequence = 1;
   Pending pending;
   pending.number = ++lastNumber;
+  pending.incarnation = session->incarnation;
   pending.sequence = 1;
   pending.body = makeCommand({session->id, session->incarnation, 1, 1}, operation.asBytes());
   auto& held = session->line.push(kj::mv(pending));

@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t OPERATION_BYTES_MAX = 32 << 20;
 /// Answers waiting in one outbox, as a share of the node's memory.
 constexpr std::uint64_t OUTBOX_SHARE = 8;
+/// Places of requests that are gone are dropped when they outnumber the others this often.
+constexpr std::size_t PLACES_PER_REQUEST = 8, PLACES_MIN = 16384;
 
 /// What an operation is; nothing if the bytes are not one.
 kj::Maybe<polyquorum::Operation::Which> kindOf(capnp::Data::Reader bytes) {
@@ -146,12 +148,13 @@ void DeskHome::write(HomeSession& session, Request request) {
   Pending pending;
   pending.number = ++lastNumber;
   pending.token = request.getToken();
+  pending.incarnation = id.incarnation;
   pending.sequence = id.sequence;
   pending.body = makeCommand(id, operation);
   pending.door = session.door;
   auto& held = session.line.push(kj::mv(pending));
   wait({session.id, held.number}, held, request.getDeadlineMs());
-  if (session.blockers == 0) unsent.push_back({session.id, held.number});
+  if (session.blockers == 0) send({session.id, held.number}, held);
 }
 
 void DeskHome::loose(unsigned door, Request request) {
@@ -197,7 +200,7 @@ void DeskHome::looseWrite(unsigned door, Request request) {
   Place place{0, pending.number};
   auto& held = looseOnes.emplace(place.number, kj::mv(pending)).first->second;
   wait(place, held, request.getDeadlineMs());
-  unsent.push_back(place);
+  send(place, held);
 }
 
 /// Everything but commands: in its session's order, now if nothing is before it.
@@ -265,6 +268,16 @@ void DeskHome::wait(const Place& place, Pending& pending, std::uint32_t deadline
     deadlines.push({static_cast<std::uint64_t>(nanos), place});
     deadlineAlarm.by(moment);
   }
+  auto places = barriers.size() + unsent.size() + deadlines.size() + atIndex.size();
+  if (places > PLACES_MIN + PLACES_PER_REQUEST * pendingCount) tidy();
+}
+
+void DeskHome::tidy() {
+  auto gone = [this](const Place& place) { return find(place) == nullptr; };
+  std::erase_if(barriers, [&](const Waiting& waiting) { return gone(waiting.place); });
+  std::erase_if(unsent, gone);
+  deadlines.forget(gone);
+  atIndex.forget(gone);
 }
 
 /// Counts a request out that was taken out of its place.

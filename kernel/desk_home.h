@@ -3,6 +3,7 @@
 // Numbers their commands, sends them to the leader's desk, answers from what is applied here.
 // Proposes nothing.
 #pragma once
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
@@ -62,7 +63,13 @@ private:
       return when != other.when ? when > other.when : place.number > other.place.number;
     }
   };
-  using Dues = std::priority_queue<Due, std::vector<Due>, std::greater<Due>>;
+  struct Dues : std::priority_queue<Due, std::vector<Due>, std::greater<Due>> {
+    template <typename Gone>
+    void forget(Gone gone) {
+      std::erase_if(c, [&](const Due& due) { return gone(due.place); });
+      std::make_heap(c.begin(), c.end(), comp);
+    }
+  };
   struct Waiting {
     std::uint64_t barrier;
     Place place;
@@ -76,6 +83,7 @@ private:
   void later(HomeSession& session, Request request);
   Pending hold(unsigned door, Request request);
   void wait(const Place& place, Pending& pending, std::uint32_t deadlineMs);
+  void tidy();
   void stranger(unsigned door, Request request);
   void forget(HomeSession& session);
   bool full(unsigned door, Request request);
@@ -106,6 +114,7 @@ private:
 
   // desk_forward.cpp: to the leader, and what comes back decided
   bool reachable() const;
+  void send(const Place& place, Pending& pending);
   void forward(const Place& place, Pending& pending);
   void pump();
   void sendAgain();

@@ -72,16 +72,19 @@ void DeskLeader::end() {
 }
 
 void DeskLeader::take(BodyRef body) {
-  if (!leads) return;
-  Command command{kj::mv(body), 0, 0, 0, 0};
+  CommandId id;
   {
-    BodyReader reader(*command.body);
+    BodyReader reader(*body);
     auto view = reader.get();
     if (!view.isOperation()) return;  // seals are the driver's
-    command.session = view.getSession();
-    command.incarnation = view.getIncarnation();
-    command.sequence = view.getSequence();
+    id = {view.getSession(), view.getIncarnation(), view.getSequence(), view.getUnanswered()};
   }
+  take(kj::mv(body), id);
+}
+
+void DeskLeader::take(BodyRef body, const CommandId& id) {
+  if (!leads) return;
+  Command command{kj::mv(body), id.session, id.incarnation, id.sequence, 0};
   if (!opened) {
     if (early.size() < EARLY_MAX) early.push_back(kj::mv(command));
     return;

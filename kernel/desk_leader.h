@@ -58,7 +58,10 @@ public:
   void end();
   bool leading() const { return leads; }
 
+  /// A command of another member's desk; anything else is dropped.
   void take(BodyRef body);
+  /// The same, not opened again.
+  void take(BodyRef body, const CommandId& id);
   void read(core::MemberId home, std::uint64_t barrier);
   void touch(std::uint64_t session, kj::TimePoint heard) { clock.touch(session, heard); }
 

@@ -18,7 +18,8 @@ namespace polyquorum::kernel {
 struct Pending {
   std::uint64_t number = 0;       ///< of this desk, growing
   core::Token token = 0;          ///< the plugin's
-  std::uint64_t sequence = 0;     ///< writes; of its session, or its ticket
+  std::uint64_t incarnation = 0;  ///< writes; of its session
+  std::uint64_t sequence = 0;     ///< writes; in its session, or its ticket
   BodyRef body;                   ///< writes only
   kj::Own<capnp::MallocMessageBuilder> request;  ///< all others: a copy of the Request
   core::Index readAt = 0;         ///< barriers, when known: answer when this is applied
