@@ -218,22 +218,22 @@ private:
 /// A client's session: numbers its commands as a desk does.
 class Client {
 public:
-  explicit Client(Trial& trial, Attaching asked = {}) : trial(trial), home(asked.home) {
+  explicit Client(Trial& trial, Attaching asked = {}) : trial(&trial), home(asked.home) {
     attached = *trial(attach(asked)).outcome.attached;
   }
   const Applied& operator()(const Fill& fill) {
     ++sequence;
-    return trial({attached.session, attached.incarnation, sequence, sequence}, fill);
+    return (*trial)({attached.session, attached.incarnation, sequence, sequence}, fill);
   }
   void resume() {
     Attaching asked;
     asked.session = attached.session;
     asked.password = attached.password;
     asked.home = home;
-    attached = *trial(attach(asked)).outcome.attached;
+    attached = *(*trial)(attach(asked)).outcome.attached;
     sequence = 0;
   }
-  Trial& trial;
+  Trial* trial;
   Attached attached;
   std::uint64_t sequence = 0;
   std::uint8_t home;
