@@ -92,7 +92,8 @@ static_assert(SAME<core::Feedback::LEADER_ALIVE, election::Feedback::What::LEADE
 
 inline core::Feedback read(election::Feedback::Reader in) {
   auto what = in.getWhat();
-  KJ_REQUIRE(what <= election::Feedback::What::RESIGNED, "feedback of a newer interface", (int)what);
+  KJ_REQUIRE(what <= election::Feedback::What::RESIGNED,
+             "feedback of a newer interface; build the plugin against it", (int)what);
   return {static_cast<core::Feedback::What>(what), in.getPeer(), in.getFence()};
 }
 

@@ -146,7 +146,8 @@ TEST_CASE("async: values that only move, long loops and promise combinators work
   CHECK(*box(7).wait(wait) == 7);
   CHECK(loop(100000).wait(wait) == 100000);
   kj::Promise<int> first = later(1);
-  CHECK(first.exclusiveJoin(kj::NEVER_DONE).then([](int value) { return value + 1; }).wait(wait) == 2);
+  auto second = first.exclusiveJoin(kj::NEVER_DONE).then([](int value) { return value + 1; });
+  CHECK(second.wait(wait) == 2);
 }
 
 TEST_CASE("async: a local that throws after co_return rejects the promise once") {

@@ -3,8 +3,8 @@
 // co_await kj::Promise and Async. Nothing here when KJ 1.0 comes: it brings its own.
 //
 // Why not kj::Promise as the return type: g++ 12 crashes on coroutines whose return type has a
-// destructor that may throw. Why KJ's private headers: a promise made of then() and fulfillers costs
-// twice as much per await. The build pins the release.
+// destructor that may throw. Why KJ's private headers: a promise made of then() and fulfillers
+// costs twice as much per await. The build pins the release.
 //
 // Rules for a coroutine: parameters by value; no capturing lambdas (pass the state as parameters);
 // no co_await inside catch; no braced list inside a co_await expression; never drop, from inside,
@@ -27,8 +27,8 @@ namespace promise = kj::_;
 /// The frame as KJ sees it: a promise others wait for, and an event that resumes it.
 class Frame : public promise::PromiseNode, public promise::Event {
 public:
-  std::suspend_never initial_suspend() noexcept { return {}; }   // begins at once, like any function
-  std::suspend_always final_suspend() noexcept { return {}; }    // lives until its promise is dropped
+  std::suspend_never initial_suspend() noexcept { return {}; }  // begins at once, as functions do
+  std::suspend_always final_suspend() noexcept { return {}; }   // lives until it is dropped
 
   void unhandled_exception() {
     auto rethrow = [] { std::rethrow_exception(std::current_exception()); };

@@ -11,9 +11,9 @@
 
 namespace polyquorum::core {
 
-/// Takes wishes in the order in which a core has them and gives the batch that ends in the same log.
-/// A batch is performed in the order base, cut, put (contract, hole 24), so a put that a later wish
-/// undoes is left out. Entries come out ascending, one for each index.
+/// Takes wishes in the order in which a core has them and gives the batch that ends in the same
+/// log. A batch is performed in the order base, cut, put (contract, hole 24), so a put that a later
+/// wish undoes is left out. Entries come out ascending, one for each index.
 class BatchBuilder {
 public:
   /// Adopts the snapshot that arrived at base: all entries up to base.index go, none above.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The consensus adapter: every event and effect crosses whole, and every hold of a ticket ends once.
+// The consensus adapter: every event and effect crosses whole, and every hold of a ticket ends
+// once.
 #include "sdk/core_adapter.h"
 #include <capnp/capability.h>
 #include <kj/async.h>
@@ -354,7 +355,8 @@ TEST_CASE("adapter: 64 proposals in a step cross in one right-sized message") {
     effects.persist.emplace();
     core::Letter letter{2, 0, 1, {1, 2, 3}, {}};
     for (auto& event : events) {
-      core::Entry entry{effects.persist->entries.size() + 1, 1, std::get<core::Proposal>(event).body};
+      auto index = effects.persist->entries.size() + 1;
+      core::Entry entry{index, 1, std::get<core::Proposal>(event).body};
       effects.persist->entries.push_back(entry);
       letter.entries.push_back(entry);
     }

@@ -47,7 +47,9 @@ void writeLetters(capnp::List<election::Letter>::Builder out,
 }
 
 void writeEffects(election::Effects::Builder out, const core::ElectionEffects& effects) {
-  if (!effects.persist.empty()) writeFacts(out.initPersist(effects.persist.size()), effects.persist);
+  if (!effects.persist.empty()) {
+    writeFacts(out.initPersist(effects.persist.size()), effects.persist);
+  }
   if (!effects.now.empty()) writeLetters(out.initNow(effects.now.size()), effects.now);
   if (!effects.afterPersist.empty()) {
     writeLetters(out.initAfterPersist(effects.afterPersist.size()), effects.afterPersist);

@@ -90,8 +90,8 @@ TEST_CASE("options: every bad value is told at once, with place, key, reason and
   options.number("count", 7, 0, 9);
   options.bytes("size", 1, 0, 10);
   options.flag("sync", true);
-  options.choice("mode", "adopt", {"adopt", "abort"});
-  options.duration("tick", 200 * MS, 1 * MS, 60 * kj::SECONDS);
+  CHECK(options.choice("mode", "adopt", {"adopt", "abort"}) == "adopt");
+  CHECK(options.duration("tick", 200 * MS, 1 * MS, 60 * kj::SECONDS) == 200 * MS);
   options.number("port", 1, 1, 65535);
   options.bytes("cache", 1, 1024, 1 << 20);
 

@@ -122,8 +122,10 @@ kj::Duration Options::duration(const char* name, kj::Duration initial, kj::Durat
     problem(*option, "\"" + option->value + "\" is not a duration; write e.g. 100ms, 2s or 5m");
   } else if (value < min || value > max) {
     problem(*option, option->value + " is out of range; write " + show(min) + " to " + show(max));
+  } else {
+    return value;
   }
-  return value;
+  return initial;
 }
 
 std::int64_t Options::number(const char* name, std::int64_t initial, std::int64_t min,
@@ -132,12 +134,15 @@ std::int64_t Options::number(const char* name, std::int64_t initial, std::int64_
   if (option == nullptr) return initial;
   std::int64_t value = initial;
   if (!parseWhole(option->value, value)) {
-    problem(*option, "\"" + option->value + "\" is not a whole number; write e.g. " + std::to_string(initial));
+    problem(*option, "\"" + option->value + "\" is not a whole number; write e.g. " +
+                         std::to_string(initial));
   } else if (value < min || value > max) {
     problem(*option, option->value + " is out of range; write " + std::to_string(min) + " to " +
                          std::to_string(max));
+  } else {
+    return value;
   }
-  return value;
+  return initial;
 }
 
 std::uint64_t Options::bytes(const char* name, std::uint64_t initial, std::uint64_t min,
@@ -150,8 +155,10 @@ std::uint64_t Options::bytes(const char* name, std::uint64_t initial, std::uint6
   } else if (value < min || value > max) {
     problem(*option, option->value + " is out of range; write " + std::to_string(min) + " to " +
                          std::to_string(max) + " bytes");
+  } else {
+    return value;
   }
-  return value;
+  return initial;
 }
 
 bool Options::flag(const char* name, bool initial) {
@@ -177,6 +184,7 @@ std::string Options::choice(const char* name, const char* initial,
     std::string all;
     for (auto& word : words) all += (all.empty() ? "" : " or ") + word;
     problem(*option, "\"" + option->value + "\" is not known; write " + all);
+    return initial;
   }
   return option->value;
 }

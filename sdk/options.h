@@ -14,7 +14,8 @@
 
 namespace polyquorum::sdk {
 
-/// Reads each option once, by name. Call finish() after the last one.
+/// Reads each option once, by name; a bad value counts as absent, so that it causes no second
+/// complaint. Call finish() after the last one.
 class Options {
 public:
   explicit Options(capnp::List<polyquorum::Option>::Reader options);

@@ -126,8 +126,8 @@ public:
     now = until;
   }
 
-  /// Runs until every running server has the same established leader, or duration has passed. Returns
-  /// the leader, or 0.
+  /// Runs until every running server has the same established leader, or duration has passed.
+  /// Returns the leader, or 0.
   core::MemberId runUntilLed(core::Nanos duration) {
     auto until = now + duration;
     for (;;) {

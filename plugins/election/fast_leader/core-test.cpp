@@ -76,7 +76,7 @@ TEST_CASE("fast_leader: a returning server joins the running leader without an e
   CHECK(cluster.at(2).nominations.size() == 2);
 }
 
-TEST_CASE("fast_leader: a late joiner sees one vote although rounds and zxids differ (ZOOKEEPER-1732)") {
+TEST_CASE("fast_leader: a late joiner sees one vote though zxids differ (ZOOKEEPER-1732)") {
   Cluster cluster(5);
   for (core::MemberId id : {1, 2, 3}) cluster.start(id);
   REQUIRE(cluster.runUntilLed(20 * MS) == 3);
@@ -220,7 +220,7 @@ TEST_CASE("fast_leader: a server cut off from the best candidate alone disturbs 
   CHECK(cluster.runUntilLed(10 * MS) == 3);
 }
 
-TEST_CASE("fast_leader: a link that breaks and heals costs its end a nomination, no leader (A10.21)") {
+TEST_CASE("fast_leader: a broken and healed link costs a nomination, no leader (A10.21)") {
   Cluster cluster(3);
   cluster.startAll();
   REQUIRE(cluster.runUntilLed(10 * MS) == 3);
@@ -256,7 +256,7 @@ TEST_CASE("fast_leader: learners follow whom the voters elected and are counted 
   CHECK(cluster.runUntilLed(20 * MS) == 3);
 }
 
-TEST_CASE("fast_leader: an ineligible voter neither stands nor votes, but follows (contract, hole 17)") {
+TEST_CASE("fast_leader: an ineligible voter abstains, but follows (contract, hole 17)") {
   Cluster cluster(3);
   cluster.at(3).evidence = {9, {9, 99}, 99, false};
   cluster.start(2);

@@ -224,8 +224,8 @@ void FastLeader::answer(Peer& peer, const Notification& said) {
 void FastLeader::consider(const Peer& peer) {
   if (state != State::LOOKING || !peer.inRound || peer.inRound->state != State::LOOKING) return;
   auto& theirs = peer.inRound->vote;
-  // Differs from ZooKeeper: a vote for somebody this server has no link to is counted, not repeated;
-  // it could not follow.
+  // Differs from ZooKeeper: a vote for somebody this server has no link to is counted, not
+  // repeated; it could not follow.
   if (theirs.leader == self || !reaches(theirs.leader)) return;
   if (vote.leader != 0 && !better(theirs, vote)) return;
   if (standsBack() && !gaveUp) {
@@ -272,8 +272,8 @@ void FastLeader::propose(const Vote& proposal) {
   if (votes()) tellVoters();
 }
 
-/// For a while somebody else is to win: after `behind` and `resigned`, here and at those who hear of
-/// it. Ended by a nomination, or by time if nobody stands.
+/// For a while somebody else is to win: after `behind` and `resigned`, here and at those who hear
+/// of it. Ended by a nomination, or by time if nobody stands.
 void FastLeader::standBack(core::MemberId successor, bool led) {
   standBackUntil = now + 5 * timing.notificationMin;
   heir = successor == self ? 0 : successor;
@@ -294,8 +294,8 @@ Vote FastLeader::initialVote() const {
 
 // ------------------------------------------------------------------------------------------------
 
-/// Whether a notification of ours would carry a vote. Who may not vote does not repeat others' votes
-/// either (contract, hole 17).
+/// Whether a notification of ours would carry a vote. Who may not vote does not repeat others'
+/// votes either (contract, hole 17).
 bool FastLeader::hasOpinion() const {
   return vote.leader != 0 && (state == State::LOOKING ? votes() : state != State::OBSERVING);
 }

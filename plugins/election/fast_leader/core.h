@@ -18,9 +18,9 @@ struct Timing {
 };
 
 /// One life of one segment. Every election is a numbered round (ZooKeeper's logical clock): each
-/// voter votes, repeats the best vote it hears, and nominates whom a quorum agrees on. A server that
-/// comes late joins the leader that a quorum and the leader itself name. Outcomes are told only as
-/// nominations; what becomes of them comes back as feedback.
+/// voter votes, repeats the best vote it hears, and nominates whom a quorum agrees on. A server
+/// that comes late joins the leader that a quorum and the leader itself name. Outcomes are told
+/// only as nominations; what becomes of them comes back as feedback.
 class FastLeader final : public core::ElectionCore {
 public:
   explicit FastLeader(Timing timing) : timing(timing) {}

@@ -29,8 +29,8 @@ void FastLeader::conclude() {
   if (early || now >= finalizeAt) settle(vote, support);
 }
 
-/// A server that comes late, or left by mistake, takes the leader that a quorum has. The leader must
-/// say so itself: its followers may not have noticed yet that it is gone.
+/// A server that comes late, or left by mistake, takes the leader that a quorum has. The leader
+/// must say so itself: its followers may not have noticed yet that it is gone.
 /// Source: ZooKeeper, FastLeaderElection.receivedFollowingNotification and checkLeader.
 bool FastLeader::joinRunningLeader() {
   for (auto& peer : peers) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fast leader election in random weather: whatever happened, afterwards there is one leader, and the
-// best there is. A failing case prints its seed.
+// Fast leader election in random weather: whatever happened, afterwards there is one leader, and
+// the best there is. A failing case prints its seed.
 #include <catch2/catch.hpp>
 #include "plugins/election/fast_leader/cluster.h"
 
@@ -53,7 +53,7 @@ TEST_CASE("fast_leader: with letters lost the leader is still best among a quoru
   drawLogs(cluster);
   cluster.startAll();
 
-  auto leader = cluster.runUntilLed(300'000 * MS);
+  auto leader = cluster.runUntilLed(3'000'000 * MS);
 
   REQUIRE(leader != 0);
   unsigned notBetter = 0;

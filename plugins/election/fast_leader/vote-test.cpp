@@ -11,7 +11,7 @@ constexpr std::uint64_t MAX = ~std::uint64_t{0};
 
 core::Letter raw(std::vector<std::uint64_t> numbers) { return {2, 1, NOTIFICATION, numbers, {}}; }
 
-TEST_CASE("fast_leader: votes compare by view fence, then last entry, then id (totalOrderPredicate)") {
+TEST_CASE("fast_leader: votes compare by view fence, last entry, id (totalOrderPredicate)") {
   CHECK(better({1, 1, 5, {1, 1}}, {3, 1, 4, {4, 99}}));
   CHECK(better({1, 1, 5, {5, 2}}, {3, 1, 5, {5, 1}}));
   CHECK(better({1, 1, 5, {5, 1}}, {3, 1, 5, {4, 99}}));

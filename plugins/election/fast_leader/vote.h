@@ -34,11 +34,11 @@ bool sameLeadership(const Vote& one, const Vote& other);
 struct Notification {
   State state = State::LOOKING;
   Vote vote;
-  core::MemberId heir = 0;     ///< LOOKING only: the leader that gave up wants this one to follow it
+  core::MemberId heir = 0;     ///< LOOKING only: the sender led and wants this one to lead next
 };
 
 constexpr std::uint16_t NOTIFICATION = 1;   // the one kind of letter
-constexpr std::uint64_t ROUND_MAX = std::uint64_t{1} << 62;   // a round beyond it is a broken letter
+constexpr std::uint64_t ROUND_MAX = std::uint64_t{1} << 62;   // beyond it a letter is broken
 
 core::Letter write(const Notification& notification, core::MemberId to);
 
