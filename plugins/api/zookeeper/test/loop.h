@@ -39,7 +39,7 @@ public:
   kj::Duration ahead = 0 * kj::SECONDS;   ///< tests make time pass by raising it
 };
 
-class World final : public sdk::Environment {
+class World : public sdk::Environment {
 public:
   World() : port(context), loop(port), scope(loop) {}
 
