@@ -53,7 +53,7 @@ public:
     now = standing;
     if (leads) {
       leader.begin(through);
-      for (auto peer : post.peers()) post.ready(peer);
+      for (auto& [peer, count] : post.peers()) post.ready(peer);
     } else {
       leader.end();
     }
@@ -93,7 +93,6 @@ public:
 
   void linkDown(core::MemberId peer) override {
     post.down(peer);
-    home.linkDown(peer);
   }
 
   void stateReplaced() override {
@@ -220,7 +219,9 @@ private:
   unsigned api;
 };
 
-coordination::Desk::Client Room::door(unsigned api) { return kj::heap<Door>(kj::addRef(*hinge), api); }
+coordination::Desk::Client Room::door(unsigned api) {
+  return kj::heap<Door>(kj::addRef(*hinge), api);
+}
 
 void Room::received(core::MemberId from, kj::ArrayPtr<const kj::byte> letter) {
   auto fault = kj::runCatchingExceptions([&] {

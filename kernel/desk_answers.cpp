@@ -243,7 +243,8 @@ void DeskHome::contact() {
 
 void DeskHome::armLook() {
   if (timeouts.empty()) return;
-  lookAlarm.by((alone() ? timer.now() : lastContact) + timeouts.begin()->first * kj::MILLISECONDS / 3 + kj::MILLISECONDS);
+  auto from = alone() ? timer.now() : lastContact;
+  lookAlarm.by(from + timeouts.begin()->first * kj::MILLISECONDS / 3 + kj::MILLISECONDS);
 }
 
 void DeskHome::lookRound() {

@@ -101,8 +101,6 @@ void DeskHome::linkUp(core::MemberId peer) {
   if (peer == now.leader) sendAgain();
 }
 
-void DeskHome::linkDown(core::MemberId) {}
-
 void DeskHome::ready(core::MemberId peer) {
   if (peer == now.leader) sendAgain();
 }
@@ -173,7 +171,8 @@ void DeskHome::sendTouches() {
     } else {
       auto age = (timer.now() - session->touched + kj::MILLISECONDS - kj::NANOSECONDS) /
                  kj::MILLISECONDS;
-      post.touch(now.leader, id, static_cast<std::uint32_t>(std::min<std::int64_t>(age, UINT32_MAX)));
+      auto told = std::min<std::int64_t>(age, UINT32_MAX);
+      post.touch(now.leader, id, static_cast<std::uint32_t>(told));
     }
   }
   touched.clear();

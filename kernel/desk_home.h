@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The home side of the desk: sessions whose connections are here, what they wait for, their watches.
-// Numbers their commands, sends them to the leader's desk, answers from what is applied here.
-// Proposes nothing.
+// The home side of the desk: sessions whose connections are here, what they wait for, their
+// watches. Numbers their commands, sends them to the leader's desk, answers from what is applied
+// here. Proposes nothing.
 #pragma once
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -36,7 +36,6 @@ public:
 
   void standing(const core::Standing& standing);
   void linkUp(core::MemberId peer);
-  void linkDown(core::MemberId peer);
   /// peer leads now, and may have dropped what it got before.
   void ready(core::MemberId peer);
   void contact();

@@ -14,7 +14,9 @@ constexpr std::size_t LETTER_BYTES_MAX = 512 << 10;
 }  // namespace
 
 void DeskPost::down(core::MemberId peer) {
-  links.erase(peer);
+  auto at = links.find(peer);
+  if (at == links.end() || --at->second > 0) return;
+  links.erase(at);
   bags.erase(peer);
 }
 

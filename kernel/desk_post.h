@@ -4,7 +4,6 @@
 #pragma once
 #include <cstdint>
 #include <map>
-#include <set>
 #include <vector>
 #include "kernel/body.h"
 #include "kernel/desk.h"
@@ -17,9 +16,11 @@ public:
   KJ_DISALLOW_COPY(DeskPost);
 
   bool linked(core::MemberId peer) const { return links.count(peer) != 0; }
-  const std::set<core::MemberId>& peers() const { return links; }
-  void up(core::MemberId peer) { links.insert(peer); }
-  /// What was gathered for it is dropped.
+  /// Linked members, and how many links each has: a new link may be up before the old one's end is
+  /// known.
+  const std::map<core::MemberId, unsigned>& peers() const { return links; }
+  void up(core::MemberId peer) { links[peer]++; }
+  /// With its last link, what was gathered for it is dropped.
   void down(core::MemberId peer);
 
   void command(core::MemberId to, BodyRef body);
@@ -52,7 +53,7 @@ private:
   std::size_t sendSome(core::MemberId to, const Bag& bag, std::size_t first);
 
   DeskHost& host;
-  std::set<core::MemberId> links;
+  std::map<core::MemberId, unsigned> links;
   std::map<core::MemberId, Bag> bags;
 };
 

@@ -12,8 +12,8 @@
 namespace polyquorum::kernel {
 
 /// A session is never due before its timeout has passed since its last touch, and never later than
-/// one tick after that. Touches are told late (homes gather them, letters travel), so a quarter tick
-/// of the tick is kept for those on their way; buckets are half a tick wide.
+/// one tick after that. Touches are told late (homes gather them, letters travel), so a quarter of
+/// the tick is kept for those on their way; buckets are half a tick wide.
 /// Differs from ExpiryQueue, whose buckets are a whole tick: there a report that is late by a hair
 /// expires a session early.
 class SessionClock {

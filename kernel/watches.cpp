@@ -135,8 +135,7 @@ void Watches::match(const state::Change& change, const Tell& tell) {
   for (auto at = told.begin(); at != last; ++at) tell(at->first, at->second);
 }
 
-void Watches::eachPath(
-    const std::function<void(const std::string&, const std::vector<Session>&)>& visit) const {
+void Watches::eachPath(const VisitPath& visit) const {
   std::map<std::string, std::vector<Session>> sorted;
   for (auto& [path, watchers] : byPath) {
     for (auto& watcher : watchers) sorted[path].push_back(watcher.session);
@@ -144,8 +143,7 @@ void Watches::eachPath(
   for (auto& [path, sessions] : sorted) visit(path, sessions);
 }
 
-void Watches::eachSession(
-    const std::function<void(Session, const std::vector<std::string>&)>& visit) const {
+void Watches::eachSession(const VisitSession& visit) const {
   std::map<Session, std::vector<std::string>> sorted;
   for (auto& [session, paths] : bySession) {
     auto& list = sorted[session];

@@ -40,15 +40,18 @@ public:
   bool has(Session session, std::string_view path, std::uint8_t bits) const;
   void drop(Session session);
 
-  /// Tells each watcher of this change once; its one-shot watches are spent. Order among sessions is
-  /// that of their ids.
+  /// Tells each watcher of this change once; its one-shot watches are spent. Order among sessions
+  /// is that of their ids.
   void match(const state::Change& change, const Tell& tell);
 
   std::uint64_t count() const { return total; }
   std::uint64_t paths() const { return byPath.size(); }
   std::uint64_t sessions() const { return bySession.size(); }
-  void eachPath(const std::function<void(const std::string&, const std::vector<Session>&)>& visit) const;
-  void eachSession(const std::function<void(Session, const std::vector<std::string>&)>& visit) const;
+  using VisitPath = std::function<void(const std::string&, const std::vector<Session>&)>;
+  using VisitSession = std::function<void(Session, const std::vector<std::string>&)>;
+  /// Sorted.
+  void eachPath(const VisitPath& visit) const;
+  void eachSession(const VisitSession& visit) const;
 
 private:
   struct Watcher {

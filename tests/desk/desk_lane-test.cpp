@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between desks: exactly once over changes of leaders, lost links, refusals; the leader's own duties.
+// Between desks: exactly once over changes of leaders, lost links, refusals; the leader's duties.
 #include <capnp/message.h>
 #include <catch2/catch.hpp>
 #include <random>
@@ -253,6 +253,20 @@ TEST_CASE("desk: a letter that is none is ignored, and a seal is not a command")
   CHECK(world.length() == 0);
 }
 
+TEST_CASE("desk: a new link that is up before the old one is known to be down stays in use") {
+  World world(2);
+  world.elect(2);
+  auto session = world.open(1).attached;
+  world.node(1).desk->linkUp(2);
+  world.node(1).desk->linkDown(2);
+
+  auto made = create("/a");
+  world.node(1).submit({write(session, 5, made)});
+  world.settle();
+
+  CHECK(world.node(1).reply(5).error == Error::OK);
+}
+
 TEST_CASE("desk: many readers of a turn share one barrier") {
   World world(2);
   world.elect(2);
@@ -288,7 +302,9 @@ TEST_CASE("desk: containers that are empty again go, one entry for many (B4)") {
     });
   };
   auto one = container("/c"), two = container("/never-used"), child = create("/c/x");
-  auto remove = operation([](Operation::Builder operation) { operation.initDelete().setPath("/c/x"); });
+  auto remove = operation([](Operation::Builder operation) {
+    operation.initDelete().setPath("/c/x");
+  });
   world.node(1).submit({write(0, 1, one), write(0, 2, two), write(0, 3, child)});
   world.pass(1500 * kj::MILLISECONDS);
   CHECK(world.node(1).tree->look("/c"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one request costs in the desk, one node, everything in memory. Hidden: run "[.speed]" by hand
-// in a Release build. The state's own cost is measured and taken off.
+// What one request costs in the desk, one node, everything in memory. Hidden: run "[.speed]" by
+// hand in a Release build; the state's own cost is shown beside it.
 #include <catch2/catch.hpp>
 #include <time.h>
 #include <iostream>

@@ -11,7 +11,8 @@ using Told = std::vector<std::pair<std::uint64_t, What>>;
 
 Told match(Watches& watches, const char* path, What what) {
   Told told;
-  watches.match({path, what, nullptr}, [&](auto session, auto as) { told.push_back({session, as}); });
+  watches.match({path, what, nullptr},
+                [&](auto session, auto as) { told.push_back({session, as}); });
   return told;
 }
 
