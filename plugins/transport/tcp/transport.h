@@ -24,10 +24,10 @@ struct Settings {
   SocketSettings socket;
 };
 
-/// One per node. Both members of a pair dial while they are not linked. While both are under way, the
-/// one of the higher id is taken; otherwise a newer confirmed connection replaces an older one, which
-/// the other side must have given up. So a server that returns is linked at once, and two that dial
-/// at the same time do not undo each other's work.
+/// One per node. Both members of a pair dial while they are not linked, so a server that returns is
+/// linked at once. Of two dials that meet, the lower id decides: it confirms its own unless it has
+/// already answered the higher one's, and the higher id waits for that. A newer confirmed connection
+/// replaces an older one, which the other side must have given up.
 class TcpTransport final : public transport::Transport::Server,
                            private LinkOwner,
                            private kj::TaskSet::ErrorHandler {
@@ -42,6 +42,8 @@ public:
 
   /// Where it listens; 0 before start, or if this member has no peer address.
   std::uint16_t port() const { return listener ? listener->port() : 0; }
+  /// What a greeting says of the table of lanes.
+  std::uint32_t lanesChecksum() const { return mine.lanes; }
 
 private:
   struct Peer {
@@ -52,7 +54,7 @@ private:
     unsigned welcoming = 0;  ///< connections of this peer that wait for its confirmation
     kj::Own<Link> link;
     kj::TimePoint linkedSince = kj::origin<kj::TimePoint>();
-    kj::Own<kj::PromiseFulfiller<void>> wake;
+    kj::Own<kj::PromiseFulfiller<void>> wake, settled;
     kj::Promise<void> dialing = nullptr;
   };
   struct Place {

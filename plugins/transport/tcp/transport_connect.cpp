@@ -91,7 +91,10 @@ sdk::Async<void> TcpTransport::proveAndAdopt(Socket& socket, kj::Own<Socket>& ow
   // Counted, so that the peer stays and our own dial leaves this one its turn.
   auto& peer = *found->second;
   peer.welcoming++;
-  KJ_DEFER(peer.welcoming--);
+  KJ_DEFER({
+    peer.welcoming--;
+    if (peer.settled) peer.settled->fulfill();
+  });
   co_await awaitConfirm(socket, *reader);
   auto problem = judge(theirs);
   if (problem.size() > 0) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::mv(problem)));
@@ -144,9 +147,15 @@ sdk::Async<void> TcpTransport::dialOnce(Peer& peer) {
   hello.to = peer.id;
   auto greeting = greet(*socket, *reader, hello).promise();
   auto theirs = co_await timer.timeoutAfter(settings.handshakeTimeout, kj::mv(greeting));
-  // The other side dialed too. Its connection is taken if it is up, or if its id is the higher one.
-  if (peer.link.get() != nullptr || !peer.listed) co_return;
+  // The other side may have dialed too. The lower id never waits: it gives its own connection up if
+  // the higher one's is under way, and confirms it otherwise. The higher one waits for that answer.
   if (peer.welcoming > 0 && peer.id > mine.from) co_return;
+  while (peer.welcoming > 0 && peer.link.get() == nullptr) {
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    peer.settled = kj::mv(pair.fulfiller);
+    co_await timer.timeoutAfter(settings.handshakeTimeout, kj::mv(pair.promise));
+  }
+  if (peer.link.get() != nullptr || !peer.listed) co_return;
   co_await confirm(*socket);
   adopt(peer, kj::mv(socket), kj::mv(reader), theirs);
 }
