@@ -20,7 +20,7 @@ public:
   void take() { count++; }
   bool empty() const { return count == 0 && full.size() == 0; }
 
-  /// Sends everything taken, in order. The promise rejects if the desk failed; nothing waits for it.
+  /// Sends everything taken, in order. The promise rejects if the desk failed.
   kj::Promise<void> submit();
 
 private:

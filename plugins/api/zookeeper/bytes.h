@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A growing run of bytes that is never zeroed, and a pool of spare ones: connections hold memory only
-// while they have something to say. No encoding here.
+// A growing run of bytes that is never zeroed, and a pool of spare ones: connections hold memory
+// only while they have something to say. No encoding here.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -63,7 +63,7 @@ private:
   std::size_t length = 0, room = 0;
 };
 
-/// Spare buffers, so that a busy connection costs no allocation per turn. Bounded in number and size.
+/// Spare buffers, so that a busy connection costs no allocation per turn. Few, and none large.
 class BytesPool {
 public:
   Bytes take() {

@@ -199,7 +199,7 @@ TEST_CASE("zookeeper: any bytes decode without a crash, in memory bound by the b
   }
 }
 
-TEST_CASE("zookeeper: a multi without end, nested, or with a stranger in it is a marshalling error") {
+TEST_CASE("zookeeper: a multi without end, nested, or with a stranger is a marshalling error") {
   CHECK(Decoded(op::MULTI, part(op::DELETE) + Body().text("/b").int32(-1).string())
             .pending.error == code::MARSHALLING_ERROR);
   CHECK(Decoded(op::MULTI, part(op::MULTI) + done()).pending.error == code::MARSHALLING_ERROR);

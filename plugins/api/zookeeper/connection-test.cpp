@@ -66,7 +66,8 @@ TEST_CASE("zookeeper: a wrong password gets timeout 0, session 0, 16 zero bytes,
   CHECK(house.desk->left.empty());
 }
 
-TEST_CASE("zookeeper: the right password from a second socket is accepted and closes the first (B8)") {
+TEST_CASE("zookeeper: the right password from a second socket is accepted, the first one closed "
+          "(B8)") {
   House house;
   std::uint64_t session;
   auto first = house.attached(&session);
@@ -82,7 +83,8 @@ TEST_CASE("zookeeper: the right password from a second socket is accepted and cl
   CHECK(Reply(second.receive()).body().view().bytes == "/x");
 }
 
-TEST_CASE("zookeeper: a client that saw a zxid ahead of the server is closed without a reply (B8)") {
+TEST_CASE("zookeeper: a client that saw a zxid ahead of the server is closed without a reply "
+          "(B8)") {
   House house;
   auto client = house.client();
 
@@ -145,8 +147,8 @@ TEST_CASE("zookeeper: null data and empty data differ on the wire (B2)") {
   CHECK(house.desk->next().operation().getCreate().getHasData());
 }
 
-TEST_CASE("zookeeper: an event comes before the reply of the write that caused it, with the zxid of "
-          "the change (B3, 3.9)") {
+TEST_CASE("zookeeper: an event comes before the reply of the write that caused it, with the zxid "
+          "of the change (B3, 3.9)") {
   House house;
   std::uint64_t session;
   auto client = house.attached(&session);
@@ -174,7 +176,8 @@ TEST_CASE("zookeeper: an event comes before the reply of the write that caused i
   CHECK(reply.bodyBytes() == 68);
 }
 
-TEST_CASE("zookeeper: an unknown opcode is answered -6 with zxid -1, in its turn, then closed (B8)") {
+TEST_CASE("zookeeper: an unknown opcode is answered -6 with zxid -1, in its turn, then closed "
+          "(B8)") {
   House house;
   std::uint64_t session;
   auto client = house.attached(&session);

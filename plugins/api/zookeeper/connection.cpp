@@ -8,20 +8,21 @@
 #include "plugins/api/zookeeper/server.h"
 
 namespace polyquorum::zookeeper {
-namespace {
 
 using boost::system::error_code;
 
 /// A fault in one connection's code closes that connection only.
 template <typename Work>
-void guarded(Connection& connection, Work&& work) {
-  KJ_IF_MAYBE(fault, kj::runCatchingExceptions([&]() { work(); })) {
-    KJ_LOG(ERROR, "zookeeper: a connection failed", *fault);
-    connection.close();
-  }
+void Connection::guarded(Work&& work) {
+  KJ_IF_MAYBE(fault, kj::runCatchingExceptions([&]() { work(); })) failed(*fault);
 }
 
-}  // namespace
+void Connection::failed(const kj::Exception& fault) {
+  if (server == nullptr) return;
+  server->environment.log(sdk::Level::ERROR, kj::str("zookeeper.connection_failed at=",
+      fault.getFile(), ":", fault.getLine(), " ", fault.getDescription()));
+  close();
+}
 
 Connection::Connection(Server& server, Socket&& socket, Peer& peer, std::uint16_t remotePort)
     : peer(peer), remotePort(remotePort), server(&server), socket(std::move(socket)) {
@@ -34,16 +35,11 @@ void Connection::read() {
   KJ_ASSERT(filled < inputRoom());
   reading = true;
   auto room = boost::asio::buffer(input() + filled, inputRoom() - filled);
-  socket.async_receive(room, [self = kj::addRef(*this)](error_code error, std::size_t bytes) mutable {
+  auto self = kj::addRef(*this);
+  socket.async_receive(room, [self = kj::mv(self)](error_code error, std::size_t bytes) mutable {
     self->reading = false;
     if (self->server == nullptr) return;
-    guarded(*self, [&]() {
-      if (error) {
-        self->close();
-      } else {
-        self->received(bytes);
-      }
-    });
+    self->guarded([&]() { error ? self->close() : self->received(bytes); });
   });
 }
 
@@ -62,7 +58,7 @@ void Connection::fitInput(std::size_t lastBytes) {
     moveInput(inputRoom() * 2);
   } else if (large.capacity() == 0) {
     if (lastBytes == INLINE_BYTES) moveInput(BUSY_BYTES);
-  } else if (filled == 0 && lastBytes <= INLINE_BYTES) {
+  } else if (filled == 0 && (lastBytes <= INLINE_BYTES || inputRoom() > 2 * BUSY_BYTES)) {
     server->pool.give(std::move(large));
     large = {};
   }
@@ -92,12 +88,18 @@ void Connection::resume() {
   if (!paused || server == nullptr) return;
   paused = false;
   if (!mayParse()) return readOn();
-  guarded(*this, [&]() {
+  guarded([&]() {
     parse();
     if (server == nullptr) return;
     fitInput(BUSY_BYTES);
     readOn();
   });
+}
+
+/// Where to write what is to be sent.
+Bytes& Connection::outgoing() {
+  if (out.capacity() == 0) out = server->pool.take();
+  return out;
 }
 
 void Connection::markDirty() {
@@ -130,7 +132,7 @@ void Connection::waitWritable() {
   socket.async_wait(Socket::wait_write, [self = kj::addRef(*this)](error_code error) mutable {
     self->writing = false;
     if (self->server == nullptr) return;
-    guarded(*self, [&]() {
+    self->guarded([&]() {
       if (error) return self->close();
       self->flush();
       self->resume();
@@ -153,7 +155,7 @@ void Connection::drain() {
 
 void Connection::finish(std::string_view text) {
   if (server == nullptr) return;
-  out.append(text.data(), text.size());
+  outgoing().append(text.data(), text.size());
   state = State::DRAINING;
   sinceNs = server->nowNs();
   markDirty();

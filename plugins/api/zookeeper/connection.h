@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client's TCP connection: frames in, frames out, and what is pending between. It asks and is told
-// through the server, which alone knows the desk and the other connections.
+// One client's TCP connection: frames in, frames out, and what is pending between. It asks and is
+// told through the server, which alone knows the desk and the other connections.
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -57,6 +57,8 @@ public:
   void close();
   /// Answers a four-letter word with this and closes.
   void finish(std::string_view text);
+  /// A fault in this connection's code: logs it and closes.
+  void failed(const kj::Exception& fault);
   /// The session belongs to another connection now, or is over: close() will not say "leave".
   void disown() { owner = false; }
 
@@ -88,7 +90,7 @@ private:
   Socket socket;
   bool reading = false, writing = false, parsing = false;
   bool readOnlySent = false;
-  bool last = false;              // a request that ends the connection is pending; none is read after
+  bool last = false;              // a request that ends the connection is pending
   bool owner = false;             // of the session
   std::uint32_t filled = 0;       // bytes of input not yet parsed
   std::uint32_t sent = 0;         // of out
@@ -103,6 +105,9 @@ private:
   std::size_t inputRoom() const { return large.capacity() != 0 ? large.capacity() : INLINE_BYTES; }
   std::size_t unsent() const { return out.size() - sent; }
 
+  template <typename Work>
+  void guarded(Work&& work);
+  Bytes& outgoing();
   void read();
   void received(std::size_t bytes);
   void fitInput(std::size_t lastBytes);

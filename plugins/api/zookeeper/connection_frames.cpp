@@ -25,7 +25,7 @@ void Connection::parse() {
   filled -= static_cast<std::uint32_t>(from);
 }
 
-/// Handles one frame and moves from past it. False: no whole frame is there, or none may be read now.
+/// Handles one frame and moves from past it. False: no whole frame, or none may be read now.
 bool Connection::parseOne(std::size_t& from) {
   bool fresh = state == State::FRESH;
   if (server == nullptr || (!fresh && !mayParse()) || filled - from < LENGTH_BYTES) return false;
@@ -90,7 +90,7 @@ void Connection::attached(std::uint64_t index, coordination::Delivery::Reply::Re
   server->traffic.sent++;
   markDirty();
   if (error != Error::OK) {
-    encodeConnected(0, 0, {}, readOnlySent, out);
+    encodeConnected(0, 0, {}, readOnlySent, outgoing());
     state = State::DRAINING;
     sinceNs = server->nowNs();
     return;
@@ -106,7 +106,7 @@ void Connection::attached(std::uint64_t index, coordination::Delivery::Reply::Re
     return close();
   }
   state = State::OPEN;
-  encodeConnected(session, timeoutMs, viewOf(attached.getPassword()), readOnlySent, out);
+  encodeConnected(session, timeoutMs, viewOf(attached.getPassword()), readOnlySent, outgoing());
   parse();
   if (server == nullptr) return;
   fitInput(BUSY_BYTES);
@@ -126,7 +126,7 @@ void Connection::frame(Reader content) {
   if (type != op::PING && type != op::AUTH && type != op::SASL) lastCxid = xid;
   if (type == op::AUTH) return authenticate(xid, content);
   if (type == op::SASL) {
-    encodeSasl(xid, out);
+    encodeSasl(xid, outgoing());
     traffic.sent++;
     server->traffic.sent++;
     return markDirty();
@@ -162,7 +162,7 @@ void Connection::authenticate(std::int32_t xid, Reader body) {
   }
   bool proved = prove(proofs, scheme.bytes, auth.bytes, server->settings.rules.superDigest) ==
                 Proved::ADDED;
-  encodeHeader(xid, 0, proved ? code::OK : code::AUTH_FAILED, out);
+  encodeHeader(xid, 0, proved ? code::OK : code::AUTH_FAILED, outgoing());
   traffic.sent++;
   server->traffic.sent++;
   markDirty();
@@ -176,7 +176,7 @@ void Connection::authenticate(std::int32_t xid, Reader body) {
 void Connection::answerLocals() {
   while (state == State::OPEN && !pending.empty() && pending.front().local) {
     auto answer = pending.pop();
-    encodeLocal(answer, server->lastIndex(), out);
+    encodeLocal(answer, server->lastIndex(), outgoing());
     count(answer, lastZxid);
   }
 }
@@ -187,7 +187,7 @@ bool Connection::passUnansweredPings(std::uint64_t token, std::uint64_t index) {
     if (pending.front().token == token) return true;
     if (pending.front().type != op::PING || pending.front().token > token) return false;
     auto ping = pending.pop();
-    encodeHeader(ping.xid, static_cast<std::int64_t>(index), code::OK, out);
+    encodeHeader(ping.xid, static_cast<std::int64_t>(index), code::OK, outgoing());
     count(ping, index);
     answerLocals();
   }
@@ -207,7 +207,7 @@ bool Connection::reply(std::uint64_t token, std::uint64_t index,
     return close(), true;
   }
   auto answer = pending.pop();
-  encodeReply(answer, index, reply, out);
+  encodeReply(answer, index, reply, outgoing());
   if (error == Error::SESSION_EXPIRED || (answer.type == op::CLOSE_SESSION && error == Error::OK)) {
     answer.closes = true;
     disown();
@@ -240,7 +240,7 @@ void Connection::event(std::uint64_t index, Change::Reader change) {
     server->refusals.slowReader++;
     return close();
   }
-  encodeEvent(index, change, out);
+  encodeEvent(index, change, outgoing());
   traffic.sent++;
   server->traffic.sent++;
   markDirty();
@@ -248,11 +248,12 @@ void Connection::event(std::uint64_t index, Change::Reader change) {
 
 void Connection::ended(std::uint64_t index) {
   disown();
+  if (state == State::DRAINING) return;  // it was told so, and closes when that is sent
   bool asked = state == State::OPEN && pending.size() == 1 &&
                pending.front().type == op::CLOSE_SESSION;
   if (!asked) return close();
   auto answer = pending.pop();
-  encodeHeader(answer.xid, static_cast<std::int64_t>(index), code::OK, out);
+  encodeHeader(answer.xid, static_cast<std::int64_t>(index), code::OK, outgoing());
   count(answer, index);
 }
 

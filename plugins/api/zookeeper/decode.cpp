@@ -192,7 +192,8 @@ void buildAttach(const AttachRequest& attach, coordination::Request::Builder out
   static const std::vector<Proof> NONE;
   static const Rules RULES;
   std::size_t words = structWords<Attach>() + dataWords(attach.password.size());
-  buildOperation(out, words, Identities{"", &NONE, false}, RULES, [&](Operation::Builder operation) {
+  Identities nobody{"", &NONE, false};
+  buildOperation(out, words, nobody, RULES, [&](Operation::Builder operation) {
     auto to = operation.initAttach();
     to.setSession(attach.session);
     to.setNonce(attach.nonce);

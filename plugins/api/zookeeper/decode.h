@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a frame of the client to a request of the desk. Reads everything before it builds anything, so
-// that a malformed frame leaves no trace. No socket, no reply.
+// From a frame of the client to a request of the desk. Reads everything before it builds anything,
+// so that a malformed frame leaves no trace. No socket, no reply.
 #pragma once
 #include <cstdint>
 #include "interfaces/coordination.capnp.h"

@@ -243,7 +243,8 @@ void encodeHeader(std::int32_t xid, std::int64_t zxid, std::int32_t error, Bytes
 }
 
 void encodeEvent(std::uint64_t zxid, Change::Reader change, Bytes& bytes) {
-  constexpr std::int32_t TYPES[] = {1, 2, 3, 4};  // created, deleted, data changed, children changed
+  // NodeCreated, NodeDeleted, NodeDataChanged, NodeChildrenChanged.
+  constexpr std::int32_t TYPES[] = {1, 2, 3, 4};
   auto what = static_cast<unsigned>(change.getWhat());
   if (what >= 4) return;
   Writer out(bytes);

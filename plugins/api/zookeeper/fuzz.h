@@ -6,7 +6,7 @@
 
 namespace polyquorum::zookeeper {
 
-/// The first byte chooses: 0 a connect request, else a request (type and body follow as on the wire).
+/// The first byte chooses: 0 a connect request, else a request (type and body as on the wire).
 /// Throws or crashes only for a bug. Returns the words of the message that was built.
 std::size_t fuzzFrame(const std::uint8_t* data, std::size_t size);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ZooKeeper's binary archive: big-endian numbers, length-prefixed texts and buffers, counted vectors.
-// The reader copies nothing and believes no length; the writer appends. No message is known here.
+// ZooKeeper's binary archive: big-endian numbers, length-prefixed texts and buffers, counted
+// vectors. The reader copies nothing and believes no length; the writer appends. No message is
+// known here.
 #pragma once
 #include <cstdint>
 #include <cstring>

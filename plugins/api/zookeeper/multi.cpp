@@ -15,8 +15,8 @@ bool nextPart(Reader& body, std::int32_t& type) {
   return body.good() && !done;
 }
 
-/// What a part that this server refuses is sent as: a change that the tree refuses at this place, so
-/// that parts before it may fail first and the index moves as in ZooKeeper.
+/// What a part that this server refuses is sent as: a change that the tree refuses at this place,
+/// so that parts before it may fail first and the index moves as in ZooKeeper.
 void buildRefused(Operation::Builder out) { out.initDelete().setPath("?"); }
 constexpr std::size_t REFUSED_WORDS = structWords<Guard>() + textWords(1);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of create, delete, setData, setACL and check, and ZooKeeper's rules for create's flags.
+// The bodies of create, delete, setData, setACL and check; ZooKeeper's rules for create's flags.
 #include "plugins/api/zookeeper/operations.h"
 #include "plugins/api/zookeeper/protocol.h"
 

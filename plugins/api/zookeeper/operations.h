@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes as they arrive: read into views, measured, then built as one flat Operation message inside
-// the request, without a copy in between.
+// Changes as they arrive: read into views, measured, then built as one flat Operation message
+// inside the request, without a copy in between.
 #pragma once
 #include <capnp/message.h>
 #include <cstdint>

@@ -13,13 +13,13 @@ struct Pending {
   std::int64_t sinceNs = 0;        ///< loop's clock at arrival
   std::int32_t xid = 0;
   std::int32_t type = 0;
-  std::int32_t error = 0;          ///< local: the reply's code. Otherwise, if not 0: the code to give
-                                   ///< instead of the tree's for the part that this server refused.
+  std::int32_t error = 0;          ///< local: the reply's code. Else of the refused part: the code
+                                   ///< to give instead of the tree's.
   std::int32_t refusedPart = -1;   ///< multi: which part that is
   bool local = false;              ///< Not asked of the desk; answered when its turn comes.
   bool closes = false;             ///< The connection is closed after this reply.
   bool null = false;               ///< sync: the path was null, and goes back as null.
-  std::string text;                ///< sync: the path. multi: one byte a part, its type. whoAmI: body.
+  std::string text;                ///< sync: the path. multi: a byte for each type. whoAmI: body.
 };
 
 /// First in, first out. Holds no memory when it has been emptied and was large.

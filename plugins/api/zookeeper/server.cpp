@@ -49,7 +49,8 @@ void Server::schedule() {
   tasks.add(kj::evalLast([this]() { turn(); }));
 }
 
-/// The end of a turn of the loop: one call of the desk, one send per connection with something to say.
+/// The end of a turn of the loop: one call of the desk, one send for each connection with something
+/// to say.
 void Server::turn() {
   scheduled = false;
   KJ_IF_MAYBE(open, batch) {
@@ -170,8 +171,7 @@ void Server::deliverReply(std::uint64_t index, coordination::Delivery::Reply::Re
       abandon(reply);
     }
   })) {
-    KJ_LOG(ERROR, "zookeeper: a reply could not be delivered", *fault);
-    connection->close();
+    connection->failed(*fault);
   }
 }
 

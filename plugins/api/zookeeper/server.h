@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All connections of one node's ZooKeeper door: listening, limits, the turn's batch to the desk, and
-// what the desk delivers. Reads no frame: that is a connection's.
+// All connections of one node's ZooKeeper door: listening, limits, the turn's batch to the desk,
+// and what the desk delivers. Reads no frame: that is a connection's.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>
 #include <kj/async.h>

@@ -72,8 +72,8 @@ void Server::acceptAll() {
     if (error == asio::error::connection_aborted) continue;
     if (error) {
       // Out of file descriptors, most likely: the queue stays, try again soon.
-      environment.log(sdk::Level::ERROR, kj::str("zookeeper.accept_failed ", error.message().c_str(),
-                                                 "; raise the limit of open files"));
+      environment.log(sdk::Level::ERROR, kj::str("zookeeper.accept_failed ",
+          error.message().c_str(), "; raise the limit of open files"));
       tasks.add(environment.timer().afterDelay(100 * kj::MILLISECONDS).then([this]() {
         if (!stopping) accept();
       }));

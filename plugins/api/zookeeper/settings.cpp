@@ -11,7 +11,8 @@ const std::initializer_list<sdk::OptionText> OPTION_TEXTS = {
     {"tickTime", "2s", "1ms .. 1h",
      "ZooKeeper's unit of time; the default session timeouts are multiples of it. Set the kernel's "
      "session tick to the same value."},
-    {"minSessionTimeout", "2 x tickTime", "1ms .. 24h", "Shorter session timeouts are raised to it."},
+    {"minSessionTimeout", "2 x tickTime", "1ms .. 24h",
+     "Shorter session timeouts are raised to it."},
     {"maxSessionTimeout", "20 x tickTime", "1ms .. 24h", "Longer session timeouts are cut to it."},
     {"maxClientCnxns", "60", "1 .. 1000000", "Connections from one address at a time."},
     {"maxCnxns", "100000", "1 .. 1000000", "Connections at a time."},
@@ -23,16 +24,17 @@ const std::initializer_list<sdk::OptionText> OPTION_TEXTS = {
     {"juteMaxBuffer", "1048575", "1KiB .. 64MiB",
      "Largest request in bytes; a connection that sends a larger one is closed."},
     {"superDigest", "", "super:<base64 of sha1>",
-     "Whoever authenticates by digest with this user and password passes every ACL. Empty: nobody."},
+     "Who authenticates by digest with this user and password passes every ACL. Empty: nobody."},
     {"extendedTypesEnabled", "false", "true | false",
      "Nodes with a time to live may be created."},
     {"reconfigEnabled", "false", "true | false",
-     "reconfig answers Unimplemented (-6) instead of ReconfigDisabled (-123); membership is changed "
-     "with the polyquorum binary."},
+     "reconfig answers Unimplemented (-6) instead of ReconfigDisabled (-123); membership is "
+     "changed with the polyquorum binary."},
     {"fourLetterWords", "ruok, srvr, isro, stat, mntr, conf, envi, wchs", "words, or *",
      "Four-letter words that are answered, from any address. Absent: the initial list on loopback, "
      "ruok, srvr, isro elsewhere."},
-    {"enforceQuota", "false", "true | false", "Hard quotas refuse (-125); otherwise they only count."},
+    {"enforceQuota", "false", "true | false",
+     "Hard quotas refuse (-125); otherwise they only count."},
     {"skipAcl", "false", "true | false",
      "Every client passes every ACL. For repairs; warned about at every start."},
 };

@@ -58,7 +58,7 @@ TEST_CASE("zookeeper: the four-letter words answer in ZooKeeper's formats (B7)")
   CHECK(ask(house, std::string("stmk\0\0\0\0\0\0\0\x07", 12)) == "7");
 }
 
-TEST_CASE("zookeeper: words off the list are refused in ZooKeeper's words; other bytes are closed") {
+TEST_CASE("zookeeper: words off the list are refused as by ZooKeeper; other bytes are closed") {
   House house;
 
   CHECK(ask(house, "wchp") == "wchp is not executed because it is not in the whitelist.\n");

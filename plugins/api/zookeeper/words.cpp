@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts of the four-letter words, laid out as ZooKeeper's so that its scripts and exporters read
-// them. mntr has a file of its own.
+// The texts of the four-letter words, laid out as ZooKeeper's so that its scripts and exporters
+// read them. mntr has a file of its own.
 #include "plugins/api/zookeeper/words.h"
 #include <sys/utsname.h>
 #include <algorithm>
@@ -232,7 +232,8 @@ std::string answerWord(std::string_view word, const ServerFacts& facts,
 
 std::string operationName(std::int32_t type) {
   switch (type) {
-    case op::CREATE: case op::CREATE2: case op::CREATE_CONTAINER: case op::CREATE_TTL: return "CREA";
+    case op::CREATE: case op::CREATE2: case op::CREATE_CONTAINER: case op::CREATE_TTL:
+      return "CREA";
     case op::DELETE: return "DELE";
     case op::EXISTS: return "EXIS";
     case op::GET_DATA: return "GETD";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four-letter words: names and answers as text. The connection carries them; the server gathers what
-// they tell. Source: org.apache.zookeeper.server.command.
+// Four-letter words: names and answers as text. The connection carries them; the server gathers
+// what they tell. Source: org.apache.zookeeper.server.command.
 #pragma once
 #include <cstdint>
 #include <string>

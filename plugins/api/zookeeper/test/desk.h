@@ -26,8 +26,8 @@ struct Asked {
 };
 
 /// Attaches are answered at once: new sessions get ids from 0x100000000000001 on and the password
-/// they asked for; resumes are answered by `resume`. Pings, syncs, watches and detaches are answered
-/// with ok if `automatic`. All else waits for the test.
+/// they asked for; resumes are answered by `resume`. Pings, syncs, watches and detaches are
+/// answered with ok if `automatic`. All else waits for the test.
 class FakeDesk final : public coordination::Desk::Server {
 public:
   explicit FakeDesk(World& world) : world(world) {}
