@@ -101,7 +101,8 @@ bool permits(const std::vector<Permission>& acl, std::uint8_t bits,
     if (isWorld(entry.who)) return true;
     for (auto& who : identities) {
       if (who.scheme != entry.who.scheme) continue;
-      if (who.scheme == "ip" ? inNetwork(who.id, entry.who.id) : who.id == entry.who.id) return true;
+      bool found = who.scheme == "ip" ? inNetwork(who.id, entry.who.id) : who.id == entry.who.id;
+      if (found) return true;
     }
   }
   return false;

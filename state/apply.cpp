@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One entry at a time: the session's gate, the operation's message, the kept outcome. What operations
-// do is in operations.cpp, multi.cpp and lifecycle.cpp.
+// One entry at a time: the session's gate, the operation's message, the kept outcome. What
+// operations do is in operations.cpp, multi.cpp and lifecycle.cpp.
 #include <capnp/serialize.h>
 #include <kj/debug.h>
 #include <cstring>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the image of one moment while later entries are applied: what changes before its turn keeps
-// its old record. See image.h, freeze.h.
+// Writes the image of one moment while later entries are applied: what changes before its turn
+// keeps its old record. See image.h, freeze.h.
 #include <kj/debug.h>
 #include <algorithm>
 #include "state/bytes.h"

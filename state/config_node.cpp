@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /zookeeper/config shows: the members of the segment, in ZooKeeper's dynamic configuration format.
+// What /zookeeper/config shows: the members of the segment, in the format of ZooKeeper's dynamic
+// configuration.
 #include <charconv>
 #include "state/machine.h"
 
@@ -12,8 +13,8 @@ std::string hexadecimal(std::uint64_t number) {
   return std::string(text, end);
 }
 
-/// "server.1=host:2888:2888:participant;host:2181". We have one port between peers where ZooKeeper has
-/// two; the client's address is there only if the member serves ZooKeeper's protocol.
+/// "server.1=host:2888:2888:participant;host:2181". We have one port between peers where ZooKeeper
+/// has two; the client's address is there only if the member serves ZooKeeper's protocol.
 std::string line(polyquorum::Member::Reader member) {
   std::string peer, client;
   for (auto address : member.getAddresses()) {
@@ -32,15 +33,13 @@ std::string line(polyquorum::Member::Reader member) {
 
 /// Source: QuorumVerifier.toString, ZooKeeperServer's initConfigInZKDatabase.
 void Machine::enter(polyquorum::Segment::Reader segment) {
+  if (now.index != segment.getBase()) return;  // told again after a restart
   std::string text;
   for (auto member : segment.getMembers()) text += line(member) + "\n";
   text += "version=" + hexadecimal(segment.getBase());
   auto slot = tree.find("/zookeeper/config");
-  auto& config = tree.at(slot);
-  // Told again after a restart: the image has it already, with the time of the first telling.
-  if (config.data() == text && config.version == -1 && config.mzxid == segment.getBase()) return;
   tree.replaceData(slot, {text, true});
-  tree.stampConfig(slot, {segment.getBase(), now.timeMs});
+  tree.stampConfig(slot, now);
 }
 
 }  // namespace polyquorum::state

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images: a moment is kept while the state moves on, equal states give equal bytes, lies are refused.
+// Images: a moment is kept while the state moves on, equal states give equal bytes, lies are
+// refused.
 #include <catch2/catch.hpp>
 #include <random>
 #include "state/image.h"
@@ -155,7 +156,7 @@ TEST_CASE("a sequence runs over into negative numbers (B2)") {
     acls.place(std::vector<Permission>{{READ, {"world", "anyone"}}});
     Tree tree(acls, Tree::Empty());
     TreeLoader loader(tree);
-    loader.begin(100);
+    loader.begin(100, 5);
     for (int record = 0; !bytes.empty(); record++) {
       std::uint32_t size;
       memcpy(&size, bytes.data(), sizeof(size));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layout of a state image. Every record is its size (4 bytes) and that many bytes, little endian:
-// header, ACLs, unused ACL ids, unused slots, sessions by id, nodes by slot. Slots and ids come from
-// history alone, so equal histories give equal images, whether lived through or loaded.
+// The layout of a state image. Every record is its size (4 bytes) and that many bytes, little
+// endian: header, ACLs, unused ACL ids, unused slots, sessions by id, nodes by slot. Slots and ids
+// come from history alone, so equal histories give equal images, whether lived through or loaded.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -40,7 +40,7 @@ void recordAcl(const std::vector<Permission>* acl, std::string& out);
 class TreeLoader {
 public:
   explicit TreeLoader(Tree& tree) : tree(tree) {}
-  void begin(std::uint32_t slots) { slotsMax = slots; }
+  void begin(std::uint32_t slots, std::uint32_t nodes);
   const char* add(std::string_view record);
   const char* finish(std::vector<Slot>&& unused);
 

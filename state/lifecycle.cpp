@@ -46,8 +46,8 @@ Error Machine::attach(polyquorum::Attach::Reader attach) {
   return Error::OK;
 }
 
-/// A repeat of an open makes a second session, which expires unused: the nonces of two askers that do
-/// not know each other may be equal, so they cannot tell whose session it is.
+/// A repeat of an open makes a second session, which expires unused: the nonces of two askers that
+/// do not know each other may be equal, so they cannot tell whose session it is.
 Error Machine::open(polyquorum::Attach::Reader attach) {
   Session fresh;
   fresh.id = static_cast<std::uint64_t>(attach.getHome()) << HOME_SHIFT | now.index;

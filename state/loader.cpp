@@ -130,7 +130,7 @@ private:
     }
     headerRead = true;
     machine->now = {header.index, header.timeMs};
-    nodes.begin(header.slots);
+    nodes.begin(header.slots, header.slots - header.unusedSlots);
   }
 
   void takeAcl(std::string_view record) {

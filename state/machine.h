@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state behind state.h: gate, operations, queries and images over one tree and one session table.
-// Start reading at Machine::apply in apply.cpp.
+// The state behind state.h: gate, operations, queries and images over one tree and one table of
+// sessions. Start reading at Machine::apply in apply.cpp.
 #pragma once
 #include <string>
 #include <string_view>

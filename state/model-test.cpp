@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine beside a model that is too simple to be wrong: a sorted map of paths, copied to roll back.
+// The machine beside a model that is too simple to be wrong: a sorted map of paths, copied to roll
+// back.
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <map>

@@ -10,8 +10,8 @@ constexpr std::size_t MULTI_COUNT_MAX = 65536;
 
 }  // namespace
 
-/// Success: one part each. Failure: outcome.error is that of the operation that failed, and the parts
-/// are ok before it, its error, and rolledBack after it; ZooKeeper's 0, code, -2.
+/// Success: one part each. Failure: outcome.error is that of the operation that failed, and the
+/// parts are ok before it, its error, and rolledBack after it; ZooKeeper's 0, code, -2.
 Error Machine::multi(capnp::List<polyquorum::Operation>::Reader list, Request& request) {
   std::size_t count = list.size();
   // A list of empty structs costs its sender nothing; each part costs us.

@@ -14,8 +14,8 @@ void encode(const Outcome& outcome, std::string& out);
 /// Empty: these bytes are no outcome.
 std::optional<Outcome> decodeOutcome(std::string_view bytes);
 
-/// The outcomes of a session's last commands, oldest first, without a gap. Bounded; what was dropped
-/// can no longer be repeated, only attached anew.
+/// The outcomes of a session's last commands, oldest first, without a gap. Bounded; what was
+/// dropped can no longer be repeated, only attached anew.
 class Kept {
 public:
   static constexpr std::uint32_t COUNT_MAX = 4096;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quotas as ZooKeeper 3.9 counts and enforces them (DataTree, ZooKeeperServer.checkQuota, StatsTrack).
+// Quotas as ZooKeeper 3.9 counts and enforces them (DataTree, ZooKeeperServer.checkQuota,
+// StatsTrack).
 #include <catch2/catch.hpp>
 #include "state/quotas.h"
 #include "state/trial.h"

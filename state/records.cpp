@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes and ACLs as image records, and nodes back from them; see image.h.
+#include <algorithm>
 #include "state/bytes.h"
 #include "state/image.h"
 
@@ -31,14 +32,20 @@ void recordAcl(const std::vector<Permission>* acl, std::string& out) {
   appendSized(out, record);
 }
 
+void TreeLoader::begin(std::uint32_t slots, std::uint32_t nodes) {
+  slotsMax = slots;
+  // A lie costs a few megabytes at most; a larger tree grows its table as it did before.
+  tree.table.reserve(std::min(nodes, 1u << 20));
+}
+
 const char* TreeLoader::add(std::string_view record) {
   NodeRecord fixed;
   if (record.size() < sizeof(fixed)) return "a node is cut short";
   memcpy(&fixed, record.data(), sizeof(fixed));
   ByteReader in(record.substr(sizeof(fixed)));
-  if (fixed.kindAndNameSize >> 24 > static_cast<std::uint32_t>(Kind::TTL)) return "a kind is unknown";
   Birth birth;
   birth.kind = static_cast<Kind>(fixed.kindAndNameSize >> 24);
+  if (birth.kind > Kind::TTL) return "a node's kind is unknown";
   birth.acl = fixed.acl;
   birth.value.present = fixed.dataSize != NULL_DATA;
   std::string_view name;
@@ -81,8 +88,11 @@ const char* TreeLoader::place(Slot slot) {
   if (slot != ROOT) {
     auto& parent = tree.at(node.parent);
     if (parent.kind() == Kind::EPHEMERAL) return "an ephemeral node has a child";
-    if (tree.child(node.parent, node.name()) != NONE) return "a node is there twice";
     node.hash = childHash(parent.hash, node.name());
+    auto twin = tree.table.find(node.hash, [&](Slot other) {
+      return tree.at(other).parent == node.parent && tree.at(other).name() == node.name();
+    });
+    if (twin != NONE) return "a node is there twice";
     pathBytes[slot] = (node.parent == ROOT ? 0 : pathBytes[node.parent]) + 1 + node.nameSize();
     tree.link(slot);
   }

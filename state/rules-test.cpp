@@ -110,8 +110,8 @@ TEST_CASE("changes are told per sub-operation, node first and then its parent (B
                                erase("/a/s0000000000"), check("/a", 1)}));
 
   CHECK(applied.outcome.error == Error::OK);
-  CHECK(lines(applied) == std::vector<std::string>{"/a C", "/ c", "/a/s0000000000 C", "/a c", "/a d",
-                                                   "/a/s0000000000 D", "/a c"});
+  CHECK(lines(applied) == std::vector<std::string>{"/a C", "/ c", "/a/s0000000000 C", "/a c",
+                                                   "/a d", "/a/s0000000000 D", "/a c"});
   REQUIRE(applied.outcome.parts.size() == 5);
   CHECK(applied.outcome.parts[1].path == "/a/s0000000000");
   CHECK(applied.outcome.parts[2].stat->version == 1);

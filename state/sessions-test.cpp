@@ -76,7 +76,7 @@ TEST_CASE("kept outcomes are bounded") {
   Client client(trial);
   auto id = client.attached.session, life = client.attached.incarnation;
   trial({id, life, 1, 1}, create("/a"));
-  for (int i = 2; i <= 5000; i++) trial({id, life, static_cast<unsigned>(i), 1}, setData("/a", "x"));
+  for (unsigned i = 2; i <= 5000; i++) trial({id, life, i, 1}, setData("/a", "x"));
 
   CHECK(trial.state->kept(id, 5000));
   CHECK(trial.state->kept(id, 905));

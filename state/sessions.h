@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is attached: sessions with their incarnations, sequences and kept outcomes. Their ephemerals are
-// in the tree; their connections and timers are the kernel's.
+// Who is attached: sessions with their incarnations, sequences and kept outcomes. Their ephemerals
+// are in the tree; their connections and timers are the kernel's.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which block is in which slot, and the table from path hash to slot. Owns the blocks; knows nothing
-// of what they mean.
+// Which block is in which slot, and the table from path hash to slot. Owns the blocks; knows
+// nothing of what they mean.
 #pragma once
 #include <cstdint>
 #include <memory>

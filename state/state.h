@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The replicated state machine's front door: apply what was decided, answer questions, take and load
-// images. Deterministic and synchronous; no clock, no I/O, no watches (those are volatile: kernel).
+// The replicated state machine's front door: apply what was decided, answer questions, take and
+// load images. Deterministic and synchronous; no clock, no I/O, no watches (those are volatile:
+// kernel).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -50,7 +51,9 @@ struct Attached {
   std::uint64_t before = 0, sequence = 0;     ///< see Attached in operation.capnp
 };
 
-/// What became of one Operation; equal on every node.
+/// What became of one Operation; equal on every node. A multi that failed has the error of the
+/// operation that failed, and parts: ok before it, its error, rolledBack after it. A multi that was
+/// not tried (too long, or damaged as a whole) has an error and no parts.
 struct Outcome {
   Error error = Error::OK;
   std::string path;
@@ -77,8 +80,9 @@ struct SessionChange {
 /// All that applying one entry did. Valid until the next apply().
 struct Applied {
   bool repeated = false;   ///< The outcome is the one kept from the first time; nothing changed.
-  bool stale = false;      ///< Of an older incarnation, or a gap: it never took place and never will.
-                           ///< outcome.error says why (sessionMoved, sessionExpired).
+                           ///< timedOut: it took place, but its outcome is no longer kept.
+  bool stale = false;      ///< Of an older incarnation, or a gap: it never took place and never
+                           ///< will. outcome.error says why (sessionMoved, sessionExpired).
   Outcome outcome;
   std::vector<Change> changes;
   std::vector<SessionChange> sessions;
@@ -95,7 +99,7 @@ class Capture {
 public:
   virtual ~Capture() = default;
   virtual std::uint64_t index() const = 0;
-  /// Appends about bytesMax bytes of image; false when the image is complete.
+  /// Appends about bytesMax bytes of image; false, appending nothing, when the image is complete.
   virtual bool next(std::size_t bytesMax, std::string& out) = 0;
 };
 
@@ -120,15 +124,16 @@ public:
   virtual std::uint64_t index() const = 0;
   virtual std::int64_t timeMs() const = 0;
 
-  /// Applies the next entry; index must be index() + 1. body: see Body in types.capnp; a no-op and a
-  /// seal only move the index (and time). Never throws for what a client may send: bad operations
+  /// Applies the next entry; index must be index() + 1. body: see Body in types.capnp; a no-op and
+  /// a seal only move the index (and time). Never throws for what a client may send: bad operations
   /// are outcomes. Gate: a command is accepted iff (incarnation, sequence) is its session's next.
   virtual const Applied& apply(std::uint64_t index, polyquorum::Body::Reader body) = 0;
   /// A no-op: moves the index.
   virtual const Applied& apply(std::uint64_t index) = 0;
 
-  /// A new segment begins: /zookeeper/config shows its members. Same call on every node, at the same
-  /// index (the seal's, or 0).
+  /// A new segment begins: /zookeeper/config shows its members. Same call on every node, while
+  /// index() is the segment's base (the seal's index, or 0); twice is once. At any other index it
+  /// does nothing: the image that was loaded shows it already.
   virtual void enter(polyquorum::Segment::Reader segment) = 0;
 
   /// Answers from what is applied.
@@ -146,6 +151,7 @@ public:
   /// Sorted paths of the ephemerals of a session.
   virtual std::vector<std::string> ephemerals(std::uint64_t session) const = 0;
   /// The outcome kept for (session, sequence) of its current incarnation, if it is still kept.
+  /// Valid until the next call of kept() or apply().
   virtual const Outcome* kept(std::uint64_t session, std::uint64_t sequence) const = 0;
 
   /// Empty containers that once had children, and childless TTL nodes whose time is past at nowMs;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The znodes: where they are, how they change, how a change is taken back, what they hash to. Checks
-// no rights and no versions; see operations.cpp for who may ask for what.
+// The znodes: where they are, how they change, how a change is taken back, what they hash to.
+// Checks no rights and no versions; see operations.cpp for who may ask for what.
 #pragma once
 #include <functional>
 #include <string>
