@@ -201,8 +201,7 @@ void DeskHome::settleWrite(HomeSession& session, polyquorum::Body::Reader body,
   if (session.incarnation != body.getIncarnation() || session.line.empty()) return;
   auto& front = session.line.front();
   if (!front.write() || front.sequence != body.getSequence()) return;
-  // A gap: the command before it got lost with its leader. Both are sent again.
-  if (applied.stale) return;
+  if (applied.stale) return;  // never took place: it is still pending, and sent again
   auto pending = session.line.pop();
   finish(pending);
   if (!pending.answered && !session.ghost) {

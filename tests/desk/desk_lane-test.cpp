@@ -134,7 +134,10 @@ struct Storm {
         world.applyTo(node, node.tree->index() + 1 + random() % 8);
         break;
       }
-      case 13: world.clock.advanceTo(world.clock.now() + 2 * kj::MILLISECONDS); break;
+      case 13:
+        world.clock.advanceTo(world.clock.now() + 2 * kj::MILLISECONDS);
+        world.wallMs += 2;
+        break;
       case 14: if (random() % 4 == 0) link(); break;
       case 15: if (random() % 6 == 0) newLeader(); break;
     }
