@@ -76,6 +76,7 @@ void Zab::called(const core::Letter& letter) {
   }
   Caller caller{letter.peer, letter.link, numbers[0], numbers[1],
                 numbers[3] == 1 && ledger.isVoter(letter.peer)};
+  if (caller.votes) ledger.saw(caller.accepted);
   if (leader.active()) {
     leader.called(caller);
   } else if (letter.peer != ledger.self()) {

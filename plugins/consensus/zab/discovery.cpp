@@ -53,10 +53,7 @@ void Leader::called(const Caller& caller) {
 
 void Leader::tryEpoch() {
   if (!selfCalled || votersIn(CALLED) < ledger.quorum()) return;
-  epoch = ledger.accepted();
-  for (auto& [peer, session] : sessions) {
-    if (session.voter()) epoch = std::max(epoch, session.caller.accepted);
-  }
+  epoch = ledger.highest();
   if (epoch >= EPOCH_MAX) {
     return stop(core::Feedback::QUORUM_LOST, ledger.self(), 0, "epochs_exhausted");
   }

@@ -81,6 +81,7 @@ void Leader::hear(const core::Letter& letter) {
   }
   if (letter.kind == REFUSE) {
     if (session->voter() && numbers[1] > epoch && numbers[1] <= EPOCH_MAX && phase != GATHERING) {
+      ledger.saw(numbers[1]);
       return stop(core::Feedback::FENCED, peer, numbers[1], "refused");
     }
     drop(peer, "refused");

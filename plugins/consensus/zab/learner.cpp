@@ -15,6 +15,7 @@ void Learner::join(core::MemberId leader) {
   progressSeen = 0;
   leaderCommit = 0;
   ackDue = false;
+  early.reset();
   ledger.stand(core::Standing::CLAIMING, 0, 0);
   call();
 }
@@ -118,6 +119,7 @@ void Learner::onSync(const core::Letter& letter) {
   progressAt = ledger.now;
   if (letter.numbers[2] == SNAP) {
     stage = AWAITING_SNAPSHOT;
+    if (early) adopt(*early);
     return;
   }
   core::Position at{letter.numbers[3], letter.numbers[4]};
@@ -130,8 +132,14 @@ void Learner::onSync(const core::Letter& letter) {
 }
 
 void Learner::arrived(const core::SnapshotArrived& snapshot) {
-  if (stage != AWAITING_SNAPSHOT || snapshot.peer != leaderId || snapshot.link != link) return;
-  ledger.adopt(snapshot.at);
+  if (stage == IDLE || snapshot.peer != leaderId || snapshot.link != link) return;
+  if (stage == AWAITING_SNAPSHOT) return adopt(snapshot.at);
+  if (stage == PROMISED) early = snapshot.at;   // the bulk lane was faster
+}
+
+void Learner::adopt(core::Position at) {
+  early.reset();
+  ledger.adopt(at);
   progressAt = ledger.now;
   claimReport(POSITION, false);
 }

@@ -60,6 +60,7 @@ private:
   core::Index leaderCommit = 0;
   bool ackDue = false;
   std::optional<Serving> serving;
+  std::optional<core::Position> early;   // a snapshot that overtook the letter about it
 
   void call();
   void fail(const char* why);
@@ -72,6 +73,7 @@ private:
   void onPing(const core::Letter& letter);
   void onPull(core::Index from);
   void serveSnapshot();
+  void adopt(core::Position at);
   void claim(Kind kind, std::initializer_list<std::uint64_t> numbers) {
     ledger.claim(letter(leaderId, link, kind, numbers));
   }

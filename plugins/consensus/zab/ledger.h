@@ -40,6 +40,9 @@ public:
   bool sound() const { return votes() && !damaged; }
 
   core::Fence accepted() const { return acceptedEpoch; }
+  /// The highest epoch that a voter said it accepted. Not durable: it only spares attempts below it.
+  core::Fence highest() const { return std::max(highestEpoch, acceptedEpoch); }
+  void saw(core::Fence epoch) { highestEpoch = std::max(highestEpoch, epoch); }
   core::Fence view() const { return viewEpoch; }
   core::Index committed() const { return committedIndex; }
   core::Position last() const { return log.last(); }
@@ -90,7 +93,7 @@ private:
   bool damaged = false;
   std::vector<core::MemberId> members, voters;   // sorted
   std::map<core::MemberId, std::vector<core::Link>> links;
-  core::Fence acceptedEpoch = 0, viewEpoch = 0;
+  core::Fence acceptedEpoch = 0, viewEpoch = 0, highestEpoch = 0;
   core::Index committedIndex = 0;
   std::uint64_t counter = 0;
   core::Standing standing;

@@ -186,7 +186,7 @@ void Cluster::decide(Server& server, core::Index index) {
   if (holders < voters / 2 + 1) {
     throw Violation("decided, but not on a quorum's disks: index " + std::to_string(index));
   }
-  history.push_back({entry.stamp, bodyOf(entry)});
+  history.push_back({entry.stamp, bodyOf(entry), server.standing.fence});
 }
 
 void Cluster::stand(Server& server, const core::Standing& standing) {
@@ -195,8 +195,9 @@ void Cluster::stand(Server& server, const core::Standing& standing) {
   auto [known, first] =
       leaders.try_emplace(standing.fence, std::pair{server.id, server.life});
   if (!first) throw Violation("two leaderships under fence " + std::to_string(standing.fence));
-  // Leader completeness.
+  // Leader completeness. A leader may learn late that it once was established.
   for (core::Index index = server.memory.base.index + 1; index <= decided(); index++) {
+    if (history[index - 1].under > standing.fence) break;
     auto found = server.memory.log.find(index);
     bool whole = found != server.memory.log.end() &&
                  bodyOf(found->second) == history[index - 1].body;

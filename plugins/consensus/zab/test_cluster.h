@@ -136,6 +136,7 @@ public:
   /// From now on everyone is called to leader again and again when it was lost; feedback may name
   /// another one.
   void adviseGood(core::MemberId leader);
+  void adviseNothing() { good = 0; }
   bool leads(core::MemberId id) { return at(id).standing.phase == core::Standing::LEADING; }
   bool follows(core::MemberId id) { return at(id).standing.phase == core::Standing::FOLLOWING; }
   /// Everyone that runs has the same log, all of it decided, under one leader.
@@ -164,6 +165,7 @@ private:
   struct Decided {
     core::Fence stamp;
     std::uint64_t body;
+    core::Fence under;               // the epoch that decided it
   };
 
   std::map<core::MemberId, Server> servers;
