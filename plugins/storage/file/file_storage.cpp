@@ -30,6 +30,11 @@ FileStorage::FileStorage(sdk::Environment& environment, const Settings& settings
     : environment(environment), settings(settings), wal(environment, catalog, settings.wal),
       snapshots(kj::refcounted<Snapshots>(environment, settings.snapshotsKept)), reader(wal), tasks(*this) {}
 
+void FileStorage::requireOpen() {
+  wal.check();
+  KJ_REQUIRE(opened, "storage was used before open, or open failed");
+}
+
 void FileStorage::takeLock() {
   auto directory = environment.directory("data");
   lock = directory->openFile(kj::Path("lock"), kj::WriteMode::CREATE | kj::WriteMode::MODIFY |
@@ -45,8 +50,8 @@ void FileStorage::takeLock() {
 }
 
 kj::Promise<void> FileStorage::open(OpenContext context) {
-  KJ_REQUIRE(!opened, "storage was opened twice");
-  opened = true;
+  KJ_REQUIRE(!opening, "storage was opened twice");
+  opening = true;
   takeLock();
   return wal.open().then([this]() {
     auto findings = kj::heap<std::vector<std::string>>();
@@ -72,6 +77,7 @@ kj::Promise<void> FileStorage::open(OpenContext context) {
     }
     catalog.settle(snapshots->index());
     answer(context);
+    opened = true;
     wal.retire(snapshots->oldest() + 1);
     if (settings.purgeInterval > 0 * kj::SECONDS) tasks.add(purgeLater());
   });
@@ -103,8 +109,7 @@ void FileStorage::joinChain(capnp::List<polyquorum::Segment>::Reader chain) {
 }
 
 kj::Promise<void> FileStorage::write(WriteContext context) {
-  KJ_REQUIRE(opened, "storage was written before it was opened");
-  wal.check();
+  requireOpen();
   auto before = snapshots->index();
   try {
     for (auto write : context.getParams().getWrites()) perform(write);
@@ -175,7 +180,7 @@ kj::Promise<void> FileStorage::read(ReadContext context) {
 }
 
 kj::Promise<void> FileStorage::stage(StageContext context) {
-  wal.check();
+  requireOpen();
   return snapshots->stage(context.getParams().getHeader())
       .then([context](storage::Sink::Client sink) mutable {
         context.getResults().setImage(kj::mv(sink));
@@ -190,6 +195,7 @@ kj::Promise<void> FileStorage::load(LoadContext context) {
 }
 
 kj::Promise<void> FileStorage::usage(UsageContext context) {
+  KJ_REQUIRE(opened, "storage was used before open, or open failed");
   auto results = context.getResults();
   results.setBytes(wal.bytesUsed() + snapshots->bytesUsed());
   results.setBytesFree(snapshots->bytesFree());

@@ -37,9 +37,10 @@ private:
   Wal wal;
   kj::Own<Snapshots> snapshots;
   RecordReader reader;
-  bool opened = false;
+  bool opening = false, opened = false;
   kj::TaskSet tasks;
 
+  void requireOpen();
   void takeLock();
   void answer(OpenContext& context);
   void perform(storage::Write::Reader write);

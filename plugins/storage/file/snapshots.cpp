@@ -34,7 +34,14 @@ public:
     image.index = header.getAt().getIndex();
   }
   ~StageSink() noexcept(false) {
-    if (!finished && owner.stageNumber == number) owner.discardStaged();
+    if (finished || owner.stageNumber != number) return;
+    try {
+      owner.discardStaged();
+    } catch (const kj::Exception& e) {
+      // The next open deletes it.
+      owner.environment.log(sdk::Level::WARNING,
+                            kj::str("storage.stageLeft reason=", e.getDescription()));
+    }
   }
 
   kj::Promise<void> write(WriteContext context) override {

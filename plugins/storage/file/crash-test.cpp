@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Power cuts, failed calls and restarts: after each, the disk shows a prefix of the queue of writes.
+#include "plugins/storage/file/storage_model.h"
+
+using namespace polyquorum::file;
+
+namespace {
+
+/// A life with everything in it: facts, overwrites, cuts, a snapshot, a trim, a new segment.
+struct Step {
+  WriteOf write;
+  std::uint64_t stageIndex = 0;  ///< Before the write.
+};
+
+std::vector<Step> scenario() {
+  return {
+      {{.next = {{0, 0}}}},
+      {{.entries = entriesOf(1, 3, 1), .facts = {{"consensus.promised", 1}}}},
+      {{.entries = entriesOf(4, 9, 1, 300)}},
+      {{.truncateFrom = 8, .entries = entriesOf(8, 12, 2)}},
+      {{.base = {2, 8}, .trim = 9}, 8},
+      {{.facts = {{"consensus.promised", 5}, {"election.vote", 3}}}},
+      {{.entries = entriesOf(13, 14, 5, 3000)}},
+      {{.truncateFrom = 14, .next = {{1, 13}}}},
+      {{.segment = 1, .entries = entriesOf(14, 20, 1), .facts = {{"consensus.promised", 1}}}},
+      {{.segment = 1, .base = {1, 18}, .trim = 19}, 18},
+      {{.segment = 1, .entries = entriesOf(21, 22, 1)}},
+  };
+}
+
+struct Outcome {
+  std::vector<Model> states;     ///< After each number of writes.
+  std::size_t issued = 0, acknowledged = 0;
+  bool failed = false;
+};
+
+/// Runs the scenario until it ends or the disk fails. Twice two writes are in flight at once.
+Outcome live(FaultDisk& disk, const std::string& failing = "") {
+  Outcome out;
+  out.states.push_back({});
+  Life life(disk);
+  try {
+    life.storage.open();
+    for (auto& step : scenario()) {
+      auto model = out.states.back();
+      model.perform(step.write);
+      if (step.stageIndex) {
+        life.storage.stage(step.write.base, std::string(700, 's'), {{0, 0}});
+      }
+      out.states.push_back(model);
+      out.issued++;
+      life.storage.write(step.write);
+      out.acknowledged = out.issued;
+    }
+    life.storage.write({});
+    for (int i = 0; i < 8; i++) kj::Promise<void>(kj::READY_NOW).wait(life.scope);
+    life.scope.poll();
+  } catch (const kj::Exception&) {
+    out.failed = true;
+    // A failed log is final. A snapshot that cannot be staged is not the log's failure.
+    WriteOf more{.segment = 9, .entries = entriesOf(1, 1, 1)};
+    auto model = out.states[out.issued];
+    model.perform(more);
+    try {
+      life.storage.write(more);
+      out.states.push_back(model);
+      out.acknowledged = ++out.issued;
+      CHECK(failing.find(" wal-") == std::string::npos);
+    } catch (const kj::Exception&) {
+      out.states.push_back(model);
+      if (failing.find("snapshot-") != std::string::npos) out.issued++;
+    }
+  }
+  return out;
+}
+
+/// Opens again and finds which prefix is there.
+void checkPrefix(FaultDisk& disk, const Outcome& outcome) {
+  Model model;
+  {
+    Life life(disk);
+    auto shown = show(life.storage, life.storage.open());
+    CHECK(shown.damaged.empty());
+    model = shown.model;
+    bool found = false;
+    for (auto n = outcome.acknowledged; n <= outcome.issued; n++) {
+      found = found || equal(outcome.states[n], model);
+    }
+    REQUIRE(found);
+    if (model.snapshot) REQUIRE(life.storage.image() == std::string(700, 's'));
+    for (auto& name : disk.names) REQUIRE(name.first.find("staging") == std::string::npos);
+
+    // The next life goes on and is found again.
+    auto last = model.chain.empty() ? 0 : model.chain.rbegin()->first;
+    WriteOf more{.segment = last, .truncateFrom = 23, .entries = entriesOf(23, 25, 9)};
+    life.storage.write(more);
+    model.perform(more);
+  }
+  disk.powerCut(1);
+  Life again(disk);
+  auto later = show(again.storage, again.storage.open());
+  CHECK(later.damaged.empty());
+  REQUIRE(equal(model, later.model));
+}
+
+}  // namespace
+
+TEST_CASE("file storage: a power cut at every disk operation leaves a prefix (P1.2, law 1)") {
+  FaultDisk whole;
+  auto all = live(whole);
+  REQUIRE_FALSE(all.failed);
+  auto operations = whole.operations();
+  REQUIRE(operations > 20);
+
+  for (std::uint64_t at = 1; at <= operations; at++) {
+    for (std::uint64_t seed = 1; seed <= 12; seed++) {
+      CAPTURE(at, seed, whole.trace[at - 1]);
+      FaultDisk disk;
+      disk.failAt(at, FaultDisk::Failure::CRASH);
+      auto outcome = live(disk, whole.trace[at - 1]);
+      disk.powerCut(seed * 1000 + at);
+      checkPrefix(disk, outcome);
+    }
+  }
+}
+
+TEST_CASE("file storage: a failed write or sync is final, whichever call it was (P1.5)") {
+  FaultDisk whole;
+  live(whole);
+  for (auto failure : {FaultDisk::Failure::IO_ERROR, FaultDisk::Failure::NO_SPACE}) {
+    for (std::uint64_t at = 1; at <= whole.operations(); at++) {
+      CAPTURE(at, whole.trace[at - 1]);
+      FaultDisk disk;
+      disk.failAt(at, failure);
+      auto outcome = live(disk, whole.trace[at - 1]);
+      disk.powerCut(at);
+      checkPrefix(disk, outcome);
+    }
+  }
+}
+
+TEST_CASE("file storage: a failed sync names file, reason and cure, and every later call throws it") {
+  FaultDisk disk;
+  Life life(disk);
+  life.storage.open();
+  life.storage.write({.entries = entriesOf(1, 1, 1)});
+  disk.failAt(2, FaultDisk::Failure::IO_ERROR);  // 1: the write, 2: its sync
+
+  auto failed = life.storage.start({{.entries = entriesOf(2, 2, 1)}});
+  auto waiting = life.storage.start({{.entries = entriesOf(3, 3, 1)}});
+  std::string text;
+  try {
+    failed.wait(life.scope);
+  } catch (const kj::Exception& e) {
+    text = e.getDescription().cStr();
+  }
+
+  CHECK(text.find("wal-0000000000000001") != std::string::npos);
+  CHECK(text.find("Input/output error") != std::string::npos);
+  CHECK(text.find("restart") != std::string::npos);
+  CHECK_THROWS(waiting.wait(life.scope));
+  auto before = disk.operations();
+  CHECK_THROWS(life.storage.write({.entries = entriesOf(4, 4, 1)}));
+  CHECK(disk.operations() == before);  // nothing is tried again
+}
+
+TEST_CASE("file storage: cut at every byte, the last group gives whole writes or none (P1.2)") {
+  FaultDisk disk;
+  std::vector<Model> states(1);
+  std::vector<WriteOf> writes{{.next = {{0, 0}}}, {.entries = entriesOf(1, 2, 1)}};
+  std::vector<WriteOf> group{{.entries = entriesOf(3, 4, 1, 90)},
+                             {.truncateFrom = 4, .facts = {{"consensus.promised", 7}}},
+                             {.entries = entriesOf(4, 6, 2, 33)}};
+  std::uint64_t start = 0, end = 0;
+  {
+    Life life(disk);
+    life.storage.open();
+    for (auto& write : writes) life.storage.write(write);
+    life.storage.start(group).wait(life.scope);
+  }
+  for (auto* list : {&writes, &group}) {
+    for (auto& write : *list) {
+      states.push_back(states.back());
+      states.back().perform(write);
+    }
+  }
+  auto& file = *disk.names["wal-0000000000000001"];
+  auto good = file.now;
+  for (end = good.size(); good[end - 1] == 0; end--) {
+  }
+  start = (end - 700) / 512 * 512;
+
+  std::set<std::size_t> seen;
+  for (auto cut = start; cut <= end; cut++) {
+    CAPTURE(cut, start, end);
+    file.now = good;
+    std::fill(file.now.begin() + cut, file.now.end(), 0);
+    Life life(disk);
+    auto shown = show(life.storage, life.storage.open());
+    CHECK(shown.damaged.empty());
+    auto n = states.size();
+    while (n > 0 && !equal(states[n - 1], shown.model)) n--;
+    REQUIRE(n >= 3);
+    seen.insert(n - 1);
+  }
+  CHECK(seen.count(5) == 1);
+  CHECK(seen.size() >= 3);
+}
+
+TEST_CASE("file storage: a restart shows everything; a second one too") {
+  FaultDisk disk;
+  auto outcome = live(disk);
+  for (int restart = 0; restart < 3; restart++) {
+    Life life(disk);
+    auto shown = show(life.storage, life.storage.open());
+    CHECK(shown.damaged.empty());
+    CHECK(equal(outcome.states.back(), shown.model));
+    CHECK(shown.model.facts[1]["consensus.promised"] == 1);
+    CHECK(shown.model.facts.count(0) == 0);  // ended and trimmed: its promises died with it
+  }
+}
