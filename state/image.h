@@ -47,12 +47,15 @@ public:
 private:
   Tree& tree;
   std::uint32_t slotsMax = 0;
-  std::vector<std::uint64_t> pathBytes;  // by slot; 0: not in its place yet
+  std::vector<std::uint64_t> pathBytes;  // by slot; 0: not found its way to the root yet
   std::vector<Slot> waiting;             // came before their parents
+  std::vector<Slot> batch;               // found, and soon in their places, parents first
 
-  bool placed(Slot slot) const { return slot < pathBytes.size() && pathBytes[slot] != 0; }
+  bool found(Slot slot) const { return slot < pathBytes.size() && pathBytes[slot] != 0; }
+  const char* find(Slot slot);
+  const char* findWaiting(Slot slot);
+  const char* placeBatch();
   const char* place(Slot slot);
-  const char* placeWaiting(Slot slot);
 };
 
 }  // namespace polyquorum::state

@@ -5,6 +5,11 @@
 #include "state/image.h"
 
 namespace polyquorum::state {
+namespace {
+
+constexpr std::size_t BATCH_COUNT = 16;
+
+}  // namespace
 
 void Tree::record(Slot slot, std::string& out) const {
   auto& node = at(slot);
@@ -75,13 +80,14 @@ const char* TreeLoader::add(std::string_view record) {
   node->ctimeMs = fixed.ctimeMs;
   node->mtimeMs = fixed.mtimeMs;
   pathBytes.resize(slot + 1);
-  if (slot == ROOT || placed(fixed.parent)) return place(slot);
+  if (slot == ROOT || found(fixed.parent)) return find(slot);
   waiting.push_back(slot);
   return nullptr;
 }
 
-/// The node's parent has its place.
-const char* TreeLoader::place(Slot slot) {
+/// The node's parent was found. Its place in the table is fetched from memory while others are
+/// read.
+const char* TreeLoader::find(Slot slot) {
   auto& node = tree.node(slot);
   node.hash = ROOT_HASH;
   pathBytes[slot] = 1;
@@ -89,11 +95,29 @@ const char* TreeLoader::place(Slot slot) {
     auto& parent = tree.at(node.parent);
     if (parent.kind() == Kind::EPHEMERAL) return "an ephemeral node has a child";
     node.hash = childHash(parent.hash, node.name());
+    pathBytes[slot] = (node.parent == ROOT ? 0 : pathBytes[node.parent]) + 1 + node.nameSize();
+    tree.table.expect(node.hash);
+  }
+  batch.push_back(slot);
+  return batch.size() < BATCH_COUNT ? nullptr : placeBatch();
+}
+
+const char* TreeLoader::placeBatch() {
+  const char* problem = nullptr;
+  for (auto slot : batch) {
+    if (problem == nullptr) problem = place(slot);
+  }
+  batch.clear();
+  return problem;
+}
+
+const char* TreeLoader::place(Slot slot) {
+  auto& node = tree.node(slot);
+  if (slot != ROOT) {
     auto twin = tree.table.find(node.hash, [&](Slot other) {
       return tree.at(other).parent == node.parent && tree.at(other).name() == node.name();
     });
     if (twin != NONE) return "a node is there twice";
-    pathBytes[slot] = (node.parent == ROOT ? 0 : pathBytes[node.parent]) + 1 + node.nameSize();
     tree.link(slot);
   }
   tree.sum += tree.statHash(node) + Tree::dataHash(node);
@@ -101,24 +125,25 @@ const char* TreeLoader::place(Slot slot) {
   return nullptr;
 }
 
-const char* TreeLoader::placeWaiting(Slot slot) {
+const char* TreeLoader::findWaiting(Slot slot) {
   std::vector<Slot> chain;
-  for (; !placed(slot); slot = tree.at(slot).parent) {
+  for (; !found(slot); slot = tree.at(slot).parent) {
     if (slot >= tree.slots.count() || tree.slots.at(slot) == nullptr) return "a parent is missing";
     if (chain.size() > waiting.size()) return "a node is its own ancestor";
     chain.push_back(slot);
   }
   for (auto next = chain.rbegin(); next != chain.rend(); ++next) {
-    if (auto* problem = place(*next)) return problem;
+    if (auto* problem = find(*next)) return problem;
   }
   return nullptr;
 }
 
 const char* TreeLoader::finish(std::vector<Slot>&& unused) {
-  if (!placed(ROOT)) return "there is no root";
+  if (!found(ROOT)) return "there is no root";
   for (auto slot : waiting) {
-    if (auto* problem = placeWaiting(slot)) return problem;
+    if (auto* problem = findWaiting(slot)) return problem;
   }
+  if (auto* problem = placeBatch()) return problem;
   while (tree.slots.count() < slotsMax) tree.slots.extend();
   std::vector<bool> seen(slotsMax);
   for (auto slot : unused) {

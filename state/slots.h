@@ -73,6 +73,11 @@ public:
     }
   }
 
+  /// find() or add() of this hash will follow soon.
+  void expect(std::uint64_t hash) const {
+    __builtin_prefetch(&lines[static_cast<std::uint32_t>(hash) & mask()]);
+  }
+
   void reserve(std::size_t count) {
     std::size_t size = lines.size();
     while (count * 20 > size * 17) size *= 2;
