@@ -301,7 +301,7 @@ void Engine::closeAll() {
     void reply(Connection&, const Pending&, const zk::ReplyHeader&, std::string_view) override {}
     void lost(Connection&, std::size_t) override { open--; }
   } quiet;
-  player = &quiet;
+  Playing playing(*this, quiet);
   closed.clear();
   for (auto& connection : connections) {
     if (connection->state != Connection::State::READY) continue;

@@ -79,13 +79,27 @@ public:
 
 class Engine {
 public:
+  /// While it lives, everything that happens is told to this player. Turns need one.
+  class Playing {
+  public:
+    Playing(Engine& engine, Player& player) : engine(engine), before(engine.player) {
+      engine.player = &player;
+    }
+    ~Playing() { engine.player = before; }
+    Playing(const Playing&) = delete;
+    Playing& operator=(const Playing&) = delete;
+
+  private:
+    Engine& engine;
+    Player* before;
+  };
+
   /// servers: "host:port,...". Resolves them; throws BenchProblem.
   Engine(const std::string& servers, std::int32_t sessionMs);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  void setPlayer(Player& to) { player = &to; }
   /// A connection whose oldest request is older is dropped. 0: never.
   void setRequestTimeout(std::uint64_t nanos) { requestTimeoutNs = nanos; }
 

@@ -54,7 +54,7 @@ void runFanout(const BenchOptions& options, Report& report) {
   tell(options, "fanout.open sessions=" + std::to_string(options.sessions));
 
   FanoutPlayer player(engine, path);
-  engine.setPlayer(player);
+  Engine::Playing playing(engine, player);
   for (auto& connection : engine.all()) {
     if (connection->index != 0) player.arm(*connection);
   }

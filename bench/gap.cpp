@@ -60,7 +60,7 @@ void runGap(const BenchOptions& options, Report& report) {
   openAll(engine, options.connections, 1);
   makeNodes(engine, options.root, options.connections, options.valueBytes);
   GapPlayer player(engine, options);
-  engine.setPlayer(player);
+  Engine::Playing playing(engine, player);
   engine.setRequestTimeout(REQUEST_TIMEOUT_NS);
   auto begin = nowNs();
   player.lastNs = begin;

@@ -177,7 +177,7 @@ void MixPlayer::pace(std::uint64_t untilNs) {
 }
 
 void MixPlayer::run() {
-  engine.setPlayer(*this);
+  Engine::Playing playing(engine, *this);
   auto originNs = nowNs();
   beginNs = originNs + static_cast<std::uint64_t>(options.warmupSeconds * 1e9);
   endNs = beginNs + static_cast<std::uint64_t>(options.seconds * 1e9);

@@ -24,7 +24,7 @@ struct IdlePlayer final : Player {
 void runIdle(const BenchOptions& options, Report& report) {
   Engine engine(options.servers, options.sessionMs);
   IdlePlayer player;
-  engine.setPlayer(player);
+  Engine::Playing playing(engine, player);
   auto begin = nowNs();
   auto end = begin + 300'000'000'000u;
   while (engine.readyCount() < options.sessions && nowNs() < end) {

@@ -68,7 +68,7 @@ std::string valueOf(unsigned bytes) {
 
 void openAll(Engine& engine, unsigned count, std::size_t depth, double seconds) {
   Opening opening;
-  engine.setPlayer(opening);
+  Engine::Playing playing(engine, opening);
   auto wanted = engine.all().size() + count;
   for (unsigned i = 0; i < count; i++) engine.open(i, std::max(depth, SETUP_DEPTH));
   engine.until(seconds, "not all connections could be opened; is the server up and serving?",
@@ -79,7 +79,7 @@ void sendAll(Engine& engine, std::size_t count, std::size_t depth,
              const std::function<void(Connection&, std::size_t)>& write,
              const std::function<void(const zk::ReplyHeader&)>& answered) {
   SendingAll sending(count, depth, write, answered);
-  engine.setPlayer(sending);
+  Engine::Playing playing(engine, sending);
   for (auto& connection : engine.all()) {
     if (connection->state == Connection::State::READY) sending.fill(*connection);
   }
