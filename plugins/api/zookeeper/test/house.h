@@ -13,6 +13,7 @@ struct House {
     auto fake = kj::heap<FakeDesk>(world);
     desk = fake.get();
     coordination::Desk::Client client = kj::mv(fake);
+    heldDesk = client;
     auto made = kj::heap<Server>(world, settings, 1, "127.0.0.1:0", kj::mv(client));
     server = made.get();
     coordination::Outbox::Client outbox = kj::mv(made);
@@ -40,6 +41,7 @@ struct House {
   World world;
   FakeDesk* desk;
   Server* server;
+  kj::Maybe<coordination::Desk::Client> heldDesk;
   kj::Maybe<coordination::Outbox::Client> held;
 };
 
