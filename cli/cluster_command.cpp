@@ -94,9 +94,10 @@ void printWelcome(const LocalCluster& cluster, const std::vector<ServerState>& s
     if (states[i].mode == "leader") leader = cluster.config().servers[i].id;
   }
   auto flag = folderFlag(arguments);
-  std::cout << "\nTry:\n  zkCli.sh -server " << all << "\n  polyquorum cluster kill " << leader
-            << flag << "     # the leader; nobody should notice\n  polyquorum status --watch"
-            << " --endpoint " << all << "\n\n"
+  auto endpoint = flag.empty() ? "" : " --endpoint " + all;
+  std::cout << "\nTry:\n  polyquorum create /hello world" << endpoint
+            << "\n  polyquorum cluster kill " << leader << flag
+            << "     # the leader; nobody should notice\n  zkCli.sh -server " << all << "\n\n"
             << std::flush;
 }
 

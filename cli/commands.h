@@ -24,6 +24,8 @@ void addServer(CLI::App& app, Context& context);
 void addDev(CLI::App& app, Context& context);
 void addCluster(CLI::App& app, Context& context);
 void addStatus(CLI::App& app, Context& context);
+/// ls, get, set, create, rm, stat and watch.
+void addData(CLI::App& app, Context& context);
 void addConfig(CLI::App& app, Context& context);
 void addPlugins(CLI::App& app, Context& context);
 

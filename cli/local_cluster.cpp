@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -31,11 +32,15 @@ bool portIsFree(unsigned port) {
   return free;
 }
 
-/// The next free port from wish on; wish becomes the one after it.
-unsigned takePort(unsigned& wish) {
-  while (wish < 65536 && !portIsFree(wish)) wish++;
-  if (wish > 65535) throw Refusal(FAILED, "no port is free; choose a lower --base-port");
-  return wish++;
+/// count ports that are free now, from first on, none of them among taken.
+std::vector<unsigned> takePorts(unsigned first, unsigned count, const std::vector<unsigned>& taken) {
+  std::vector<unsigned> ports;
+  for (auto port = first; ports.size() < count; port++) {
+    if (port > 65535) throw Refusal(FAILED, "no port is free; choose a lower --base-port");
+    bool own = std::find(taken.begin(), taken.end(), port) != taken.end();
+    if (!own && portIsFree(port)) ports.push_back(port);
+  }
+  return ports;
 }
 
 std::string pidFile(const std::string& folder, std::uint32_t id) {
@@ -66,14 +71,14 @@ std::string defaultClusterFolder() {
 }
 
 std::string clusterYaml(const ClusterWish& wish) {
-  unsigned door = wish.basePort, peer = PEER_PORT;
+  auto doors = takePorts(wish.basePort, wish.servers, {});
+  auto peers = takePorts(PEER_PORT, wish.servers, doors);
   std::string rows;
   for (unsigned id = 1; id <= wish.servers; id++) {
     auto number = std::to_string(id);
-    auto zookeeper = std::to_string(takePort(door));
-    if (peer <= door && door <= peer + wish.servers) peer = door + 1;
-    rows += "    - { id: " + number + ", peer: 127.0.0.1:" + std::to_string(takePort(peer)) +
-            ", zookeeper: 127.0.0.1:" + zookeeper + ", data: data/" + number + " }\n";
+    rows += "    - { id: " + number + ", peer: 127.0.0.1:" + std::to_string(peers[id - 1]) +
+            ", zookeeper: 127.0.0.1:" + std::to_string(doors[id - 1]) + ", data: data/" + number +
+            " }\n";
   }
   return "# Written by `polyquorum cluster up`; `polyquorum config explain` tells what can be added.\n"
          "cluster:\n  name: local\n  servers:\n" + rows + "plugins:\n  election:  { use: " +
@@ -93,6 +98,14 @@ std::vector<std::string> zookeeperAddresses(const kernel::Config& config) {
   std::vector<std::string> addresses;
   for (auto& row : config.servers) addresses.push_back(zookeeperAddress(row));
   return addresses;
+}
+
+std::vector<std::string> usualAddresses() {
+  try {
+    return zookeeperAddresses(LocalCluster::find(defaultClusterFolder()).config());
+  } catch (const Refusal&) {
+    return {"127.0.0.1:2181"};
+  }
 }
 
 LocalCluster LocalCluster::find(const std::string& folder) {
@@ -151,7 +164,7 @@ bool LocalCluster::anyRuns() const {
 bool LocalCluster::isNew() const {
   for (auto& row : theConfig.servers) {
     std::error_code error;
-    if (fs::exists(row.data, error) && !fs::is_empty(row.data, error)) return false;
+    if (fs::exists(row.data + "/identity", error)) return false;
   }
   return true;
 }

@@ -27,6 +27,9 @@ std::string clusterYaml(const ClusterWish& wish);
 std::string zookeeperAddress(const kernel::ServerRow& row);
 std::vector<std::string> zookeeperAddresses(const kernel::Config& config);
 
+/// Where verbs go if nothing is said: the servers of the local cluster, else 127.0.0.1:2181.
+std::vector<std::string> usualAddresses();
+
 /// One folder: cluster.yaml or the path of another file, pid files, log files.
 class LocalCluster {
 public:

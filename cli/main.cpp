@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   addDev(app, context);
   addCluster(app, context);
   addStatus(app, context);
+  addData(app, context);
   addConfig(app, context);
   addPlugins(app, context);
   try {

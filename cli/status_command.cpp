@@ -34,11 +34,7 @@ std::vector<std::string> splitAddresses(const std::string& text) {
 std::vector<std::string> addressesOf(const StatusArguments& arguments) {
   if (!arguments.endpoints.empty()) return splitAddresses(arguments.endpoints);
   if (!arguments.file.empty()) return zookeeperAddresses(kernel::readConfig(arguments.file));
-  try {
-    return zookeeperAddresses(LocalCluster::find(defaultClusterFolder()).config());
-  } catch (const Refusal&) {
-    return {"127.0.0.1:2181"};
-  }
+  return usualAddresses();
 }
 
 Table tableOf(const std::vector<std::string>& addresses, const std::vector<ServerState>& states) {
