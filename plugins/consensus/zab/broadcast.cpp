@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phase three as the leader sees it: proposals, acknowledgements, commits, reads, heartbeats, and the
-// pacing of what each session is sent.
+// Phase three as the leader sees it: proposals, acknowledgements, commits, reads, heartbeats, and
+// the pacing of what each session is sent.
 #include <algorithm>
 #include "plugins/consensus/zab/leader.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ZAB as a pure core: which role this node has, and who hears an event. The roles are in leader.h and
-// learner.h, what is durable in ledger.h.
+// ZAB as a pure core: which role this node has, and who hears an event. The roles are in leader.h
+// and learner.h, what is durable in ledger.h.
 #pragma once
 #include <map>
 #include "plugins/consensus/zab/leader.h"
@@ -17,16 +17,17 @@ class Zab final : public core::ConsensusCore {
 public:
   explicit Zab(const Settings& settings) : ledger(settings), leader(ledger), learner(ledger) {}
 
-  /// Throws std::logic_error if the first event is not `opened` or a later one is, and if one of its
-  /// own invariants is broken.
-  core::ConsensusEffects step(core::Nanos now, std::span<const core::ConsensusEvent> events) override;
+  /// Throws std::logic_error if the first event is not `opened` or a later one is, and if one of
+  /// its own invariants is broken.
+  core::ConsensusEffects step(core::Nanos now,
+                              std::span<const core::ConsensusEvent> events) override;
 
 private:
   Ledger ledger;
   Leader leader;
   Learner learner;
   bool opened = false;
-  std::map<core::MemberId, Caller> callers;   // who wants to follow this node, while it does not lead
+  std::map<core::MemberId, Caller> callers;   // want to follow this node while it does not lead
 
   void on(const core::ConsensusOpened& event);
   void on(const core::PeerUp& event);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phase one as the leader sees it: an epoch newer than a quorum's, promises of a quorum, and the best
-// history among them.
+// Phase one as the leader sees it: an epoch newer than a quorum's, promises of a quorum, and the
+// best history among them.
 #include <stdexcept>
 #include "plugins/consensus/zab/leader.h"
 

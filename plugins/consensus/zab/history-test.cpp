@@ -351,6 +351,54 @@ TEST_CASE("zab: an acknowledgement of an earlier session is not counted in a lat
   CHECK(cluster.decided() == 5);
 }
 
+TEST_CASE("zab: an epoch is counted once, also if two leaders found it (S1; ACKEPOCH -1)") {
+  Cluster cluster(3);
+  cluster.startAll();
+  cluster.stall(1, 2);
+  cluster.nominate(1, 1);
+  cluster.nominate(2, 1);
+  cluster.run(20 * MS);   // 1 has chosen epoch 1; 2 does not know
+  cluster.cut(1, 3);
+  REQUIRE(leadsAmong(cluster, 3, 2));
+  REQUIRE(cluster.at(3).standing.fence == 1);
+  cluster.propose(3, 5);
+  cluster.run(20 * MS);
+
+  cluster.crash(3);
+  cluster.release();
+  cluster.nominate(2, 1);
+  cluster.run(1000 * MS);
+  CHECK(!cluster.leads(1));
+  REQUIRE(cluster.runUntil(3000 * MS, [&] {
+    return cluster.heardOf(1, core::Feedback::QUORUM_LOST);
+  }));
+  REQUIRE(led(cluster, 1));
+  CHECK(cluster.at(1).committed == 5);
+}
+
+TEST_CASE("zab: the view is compared before the last position (Raft figure 8, zxid-only ZAB)") {
+  Cluster cluster(3);
+  cluster.startAll();
+  REQUIRE(led(cluster, 2));
+  cluster.isolate(2);
+  cluster.propose(2, 1);        // (1, 1) on 2 only
+  cluster.run(20 * MS);
+  cluster.crash(2, 100);
+  REQUIRE(leadsAmong(cluster, 1, 3));
+  cluster.isolate(1);
+  cluster.propose(1, 1);        // (2, 1) on 1 only; 3 has view 2 and an empty log
+  cluster.run(20 * MS);
+  cluster.crash(1, 100);
+  cluster.heal();
+  cluster.start(2);
+  REQUIRE(leadsAmong(cluster, 2, 3));
+  CHECK(cluster.at(2).memory.last().index == 0);
+  cluster.crash(2);
+  cluster.start(1);
+  REQUIRE(leadsAmong(cluster, 3, 1));
+  CHECK(cluster.decided() == 0);
+}
+
 TEST_CASE("zab: two nominees: at most one is established in an epoch, the other one is answered") {
   Cluster cluster(5);
   cluster.startAll();

@@ -20,9 +20,9 @@ struct Caller {
 };
 
 /// Discovery in discovery.cpp, synchronisation and the rest of the phases in leader.cpp, the
-/// established leader's work in broadcast.cpp. The leader has a session with itself: its own promise
-/// and acknowledgements come back as letters when they are durable. Source: ZooKeeper's Leader and
-/// LearnerHandler; DSN'11 paper, algorithms 1 to 3.
+/// established leader's work in broadcast.cpp. The leader has a session with itself: its own
+/// promise and acknowledgements come back as letters when they are durable. Source: ZooKeeper's
+/// Leader and LearnerHandler; DSN'11 paper, algorithms 1 to 3.
 class Leader {
 public:
   explicit Leader(Ledger& ledger) : ledger(ledger) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Following: discovery, synchronisation and broadcast as the learner sees them. Serving a leader that
-// lags behind this node is in serving.cpp.
+// Following: discovery, synchronisation and broadcast as the learner sees them. Serving a leader
+// that lags behind this node is in serving.cpp.
 #include "plugins/consensus/zab/learner.h"
 
 namespace polyquorum::zab {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The side of a session that follows: a voter or an observer under another member's lead. Leading is
-// in leader.h.
+// The side of a session that follows: a voter or an observer under another member's lead. Leading
+// is in leader.h.
 #pragma once
 #include <optional>
 #include "plugins/consensus/zab/ledger.h"

@@ -102,7 +102,9 @@ bool Ledger::adopt(core::Position at) {
 
 void Ledger::commit(core::Index index) {
   if (index <= committedIndex) return;
-  if (index > log.last().index) throw std::logic_error("an entry is decided that is not in the log");
+  if (index > log.last().index) {
+    throw std::logic_error("an entry is decided that is not in the log");
+  }
   committedIndex = index;
   effects.committed = index;
   evidenceChanged = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this node durably knows and what it wants of this step: log, epochs, commit, and the effects.
-// Both roles work on it; it knows no phases.
+// What this node durably knows and what it wants of this step: log, epochs, commit, effects. Both
+// roles work on it; it knows no phases.
 #pragma once
 #include <algorithm>
 #include <map>
@@ -40,7 +40,7 @@ public:
   bool sound() const { return votes() && !damaged; }
 
   core::Fence accepted() const { return acceptedEpoch; }
-  /// The highest epoch that a voter said it accepted. Not durable: it only spares attempts below it.
+  /// The highest epoch that a voter said it accepted. Not durable: it only spares vain attempts.
   core::Fence highest() const { return std::max(highestEpoch, acceptedEpoch); }
   void saw(core::Fence epoch) { highestEpoch = std::max(highestEpoch, epoch); }
   core::Fence view() const { return viewEpoch; }
@@ -78,8 +78,12 @@ public:
   void claim(core::Letter letter) { effects.afterPersist.push_back(std::move(letter)); }
   void tell(core::Feedback::What what, core::MemberId peer, core::Fence fence);
   void stand(core::Standing::Phase phase, core::MemberId leader, core::Fence fence);
-  void refuse(core::Token token, core::Refused::Why why) { effects.refused.push_back({why, token}); }
-  void readable(core::Token token, core::Index index) { effects.readable.push_back({token, index}); }
+  void refuse(core::Token token, core::Refused::Why why) {
+    effects.refused.push_back({why, token});
+  }
+  void readable(core::Token token, core::Index index) {
+    effects.readable.push_back({token, index});
+  }
   /// Returns the token of the answer.
   core::Token fetch(core::Index first, core::Index last);
   void sendSnapshot(core::MemberId peer, core::Link link, core::Index atLeast) {

@@ -28,7 +28,7 @@ enum Kind : std::uint16_t {
   BYE = 14,           ///< either: session, epoch, 1 if from the leader: it is over
   REFUSE = 15,        ///< learner: session, epoch it will not go below
   PULL = 16,          ///< leader to the owner of the best history: session, epoch, from
-  PULLED = 17,        ///< its answer: session, epoch; entries, or none while a snapshot is on its way
+  PULLED = 17,        ///< its answer: session, epoch; entries, none while a snapshot travels
   INFORM = 18,        ///< leader to a learner without vote: as ENTRIES, all of them decided
 };
 

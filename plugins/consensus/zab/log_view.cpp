@@ -56,8 +56,9 @@ core::Position LogView::last() const {
 }
 
 std::optional<core::Fence> LogView::stampAt(core::Index index) const {
-  auto after = std::upper_bound(runs.begin(), runs.end(), index,
-                                [](core::Index at, const core::Run& run) { return at < run.first; });
+  auto after = std::upper_bound(
+      runs.begin(), runs.end(), index,
+      [](core::Index at, const core::Run& run) { return at < run.first; });
   if (after != runs.begin() && index <= end(*(after - 1))) return (after - 1)->stamp;
   if (index == base.index) return base.stamp;
   return std::nullopt;

@@ -17,12 +17,12 @@ struct Report {
 };
 
 /// A dense log over a decided base. In every log of a segment an epoch's entries begin at the same
-/// index, and two logs with the same (stamp, index) are equal up to there: one leader per epoch, and
-/// its followers' logs are prefixes of its own. (DSN'11 paper, "prefix" invariants.)
+/// index, and two logs with the same (stamp, index) are equal up to there: one leader per epoch,
+/// and its followers' logs are prefixes of its own. (DSN'11 paper, "prefix" invariants.)
 class LogView {
 public:
-  /// What is on the disk. Runs may begin below base. Returns the index of the first hole above base,
-  /// if there is one: what is above it is not part of this view.
+  /// What is on the disk. Runs may begin below base. Returns the index of the first hole above
+  /// base, if there is one: what is above it is not part of this view.
   std::optional<core::Index> open(core::Position base, const std::vector<core::Run>& found);
 
   /// Lowest index still in the log; one above last() if there are no entries.
@@ -35,8 +35,8 @@ public:
   void append(core::Index index, core::Fence stamp);
   /// Forgets from and all above; from must be above the base.
   void cut(core::Index from);
-  /// A snapshot at `at` replaces all entries up to it. Returns whether entries above it stay: only if
-  /// this log held that very position.
+  /// A snapshot at `at` replaces all entries up to it. Returns whether entries above it stay: only
+  /// if this log held that very position.
   bool adopt(core::Position at);
   /// Entries below first left the log.
   void trim(core::Index first);

@@ -68,7 +68,8 @@ void disturb(Cluster& cluster, unsigned servers, Totals& totals) {
       return;
     case 18:
       for (auto& [id, server] : cluster.all()) {
-        if (cluster.leads(id)) return cluster.tell(id, core::HandOver{core::MemberId(cluster.draw(servers + 1))});
+        if (!cluster.leads(id)) continue;
+        return cluster.tell(id, core::HandOver{core::MemberId(cluster.draw(servers + 1))});
       }
       return;
     default:

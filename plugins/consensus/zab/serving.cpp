@@ -6,7 +6,8 @@
 namespace polyquorum::zab {
 
 void Learner::onPull(core::Index from) {
-  if (stage != PROMISED || from == 0 || from > ledger.last().index) return fail("pull_out_of_place");
+  bool possible = stage == PROMISED && from > 0 && from <= ledger.last().index;
+  if (!possible) return fail("pull_out_of_place");
   progressAt = ledger.now;
   serving = Serving{from};
   if (ledger.log.first() > from) {

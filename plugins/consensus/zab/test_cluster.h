@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests only: servers of one segment in virtual time under the driver's laws, with fifo links
-// that stall or lose their tail, disks that forget what was not synced, snapshots and trimming. Says
-// "violation" by throwing; knows nothing of the protocol but core.h.
+// that stall or lose their tail, disks that forget what was not synced, snapshots and trimming.
+// Throws a Violation; knows nothing of the protocol but core.h.
 #pragma once
 #include <deque>
 #include <functional>
@@ -40,7 +40,9 @@ struct Disk {
   std::map<core::Index, core::Entry> log;
   std::map<std::string, std::uint64_t> facts;
   void write(const core::Batch& batch);
-  core::Position last() const { return log.empty() ? base : std::max(base, log.rbegin()->second.at()); }
+  core::Position last() const {
+    return log.empty() ? base : std::max(base, log.rbegin()->second.at());
+  }
   std::uint64_t fact(const char* name) const {
     auto found = facts.find(name);
     return found == facts.end() ? 0 : found->second;
@@ -91,7 +93,7 @@ public:
 
   Weather weather;
   core::Nanos now = 0;
-  /// Sees each letter before it is sent; false loses it and the rest of what its link carries later.
+  /// Sees each letter before it is sent; false loses it.
   std::function<bool(core::MemberId from, const core::Letter&)> onSend;
   std::function<void(core::MemberId, const core::Feedback&)> onFeedback;
   /// False: the snapshot that went over is lost at the receiver.
