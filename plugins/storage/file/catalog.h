@@ -35,7 +35,7 @@ struct IndexRange {
 class SegmentLog {
 public:
   std::deque<Span> spans;
-  std::vector<IndexRange> damaged;  ///< Ascending; stamps unknown. Lost spans are not repeated here.
+  std::vector<IndexRange> damaged;  ///< Ascending, stamps unknown. Does not repeat lost spans.
   std::map<std::string, std::uint64_t> facts;
   Index floor = 1;     ///< Nothing below is wanted any more.
   bool ended = false;  ///< A later segment is in the chain.

@@ -62,7 +62,7 @@ TEST_CASE("crc32c: both ways agree with the check value of RFC 3720") {
   CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
 }
 
-TEST_CASE("file storage: one flipped bit anywhere before the last group is found and reported (P1.3)") {
+TEST_CASE("file storage: a flipped bit before the last group is found and reported (P1.3)") {
   FaultDisk disk;
   auto model = writeLog(disk);
   auto& file = *disk.names["wal-0000000000000001"];
@@ -108,7 +108,7 @@ TEST_CASE("file storage: a zeroed or stale sector before the last group is found
   }
 }
 
-TEST_CASE("file storage: a damaged range is exact when only a body rotted, and heals by a rewrite") {
+TEST_CASE("file storage: a damaged range is exact if only a body rotted; a rewrite heals it") {
   FaultDisk disk;
   writeLog(disk);
   auto& bytes = disk.names["wal-0000000000000001"]->now;

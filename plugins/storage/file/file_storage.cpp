@@ -28,7 +28,8 @@ private:
 
 FileStorage::FileStorage(sdk::Environment& environment, const Settings& settings)
     : environment(environment), settings(settings), wal(environment, catalog, settings.wal),
-      snapshots(kj::refcounted<Snapshots>(environment, settings.snapshotsKept)), reader(wal), tasks(*this) {}
+      snapshots(kj::refcounted<Snapshots>(environment, settings.snapshotsKept)), reader(wal),
+      tasks(*this) {}
 
 void FileStorage::requireOpen() {
   wal.check();
@@ -181,10 +182,8 @@ kj::Promise<void> FileStorage::read(ReadContext context) {
 
 kj::Promise<void> FileStorage::stage(StageContext context) {
   requireOpen();
-  return snapshots->stage(context.getParams().getHeader())
-      .then([context](storage::Sink::Client sink) mutable {
-        context.getResults().setImage(kj::mv(sink));
-      });
+  context.getResults().setImage(snapshots->stage(context.getParams().getHeader()));
+  return kj::READY_NOW;
 }
 
 kj::Promise<void> FileStorage::load(LoadContext context) {

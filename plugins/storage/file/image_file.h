@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One snapshot file, byte by byte: header, image in checksummed chunks, footer. Which snapshot is in
-// use is snapshots' business.
+// One snapshot file, byte by byte: header, image in checksummed chunks, footer. Which snapshot is
+// in use is snapshots' business.
 #pragma once
 #include <capnp/message.h>
 #include <kj/filesystem.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads records that are in the catalog, from memory or disk, and checks them. Not the scan at open.
+// Reads records that the catalog knows, from memory or disk, checked. Not the scan at open.
 #pragma once
 #include <cstdint>
 #include <string>

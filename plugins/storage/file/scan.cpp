@@ -82,6 +82,7 @@ bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegu
   } else {
     damaged(file, header);
   }
+  if (!started || group != header.group) groupStart = header.position;
   started = true;
   previousCrc = header.headerCrc;
   group = header.group;
@@ -92,7 +93,7 @@ bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegu
 void Scan::apply(ScannedFile& file, const RecordHeader& header, const unsigned char* body) {
   if (header.kind == Kind::CONTEXT) {
     if (!lost && seeded) return;  // says what is known
-    KJ_REQUIRE(catalog.readContext(body, header.bodyBytes),
+    KJ_REQUIRE(catalog->readContext(body, header.bodyBytes),
                "a context record of the log is intact but cannot be understood; was it written by "
                "another version?", file.sequence, header.position);
     seeded = true;
@@ -108,7 +109,7 @@ void Scan::apply(ScannedFile& file, const RecordHeader& header, const unsigned c
 
 void Scan::applyWrite(ScannedFile& file, const RecordHeader& header, const unsigned char* body) {
   if (lost) {
-    auto& log = catalog.log(header.segment);
+    auto& log = catalog->log(header.segment);
     if (header.previousLast > log.last()) log.damage(log.last() + 1, header.previousLast);
   }
   EntryCursor cursor(body, header.bodyBytes);
@@ -118,13 +119,13 @@ void Scan::applyWrite(ScannedFile& file, const RecordHeader& header, const unsig
     words = kj::heapArray<capnp::word>(cursor.extraBytes / sizeof(capnp::word));
     std::memcpy(words.begin(), cursor.extra, cursor.extraBytes);
     auto& reader = extra.emplace(kj::heap<capnp::FlatArrayMessageReader>(words));
-    catalog.before(reader->getRoot<storage::Write>());
+    catalog->before(reader->getRoot<storage::Write>());
   }
   Span span;
   span.position = header.position;
   span.wal = static_cast<std::uint32_t>(file.sequence);
   span.bytes = static_cast<std::uint32_t>(sizeof header + header.bodyBytes);
-  auto& log = catalog.log(header.segment);
+  auto& log = catalog->log(header.segment);
   while (cursor.next()) {
     if (span.count > 0 && cursor.entry.index == span.end() &&
         cursor.entry.stamp == span.stamp) {
@@ -140,14 +141,14 @@ void Scan::applyWrite(ScannedFile& file, const RecordHeader& header, const unsig
   KJ_REQUIRE(!cursor.malformed(), "a record of the log is intact but cannot be understood; was it "
              "written by another version?", file.sequence, header.position);
   file.indexMax = std::max(file.indexMax, header.last);
-  KJ_IF_MAYBE(reader, extra) catalog.after((*reader)->getRoot<storage::Write>());
+  KJ_IF_MAYBE(reader, extra) catalog->after((*reader)->getRoot<storage::Write>());
 }
 
 void Scan::damaged(ScannedFile& file, const RecordHeader& header) {
   note(file, header.position, "a record is damaged");
   if (header.kind == Kind::CONTEXT) return;
   if (header.entryCount > 0 && seeded) {
-    auto& log = catalog.log(header.segment);
+    auto& log = catalog->log(header.segment);
     log.erase(header.first, header.last + 1);
     log.damage(header.first, header.last);
   }

@@ -30,18 +30,19 @@ struct ScannedFile {
 /// around.
 class Scan {
 public:
-  explicit Scan(Catalog& catalog) : catalog(catalog) {}
+  explicit Scan(Catalog& catalog) : catalog(&catalog) {}
 
   /// Files ascend by sequence. Call once.
   void run(std::vector<ScannedFile>& files);
 
   std::uint64_t disk = 0;         ///< 0: no good record anywhere.
   std::uint64_t group = 0;        ///< Of the last good record.
+  std::uint64_t groupStart = 0;   ///< Position of that group's first record.
   std::uint32_t previousCrc = 0;  ///< Its headerCrc.
   std::vector<std::string> findings;  ///< One line for each damage, for the log.
 
 private:
-  Catalog& catalog;
+  Catalog* catalog;
   kj::Array<kj::byte> buffer;
   bool started = false;   ///< A record was seen, so previousCrc means something.
   bool seeded = false;    ///< A context was read.

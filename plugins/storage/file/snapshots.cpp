@@ -147,15 +147,14 @@ void Snapshots::discardStaged() {
   staged = nullptr;
 }
 
-kj::Promise<storage::Sink::Client> Snapshots::stage(polyquorum::Snapshot::Reader header) {
+storage::Sink::Client Snapshots::stage(polyquorum::Snapshot::Reader header) {
   discardStaged();
   auto number = ++stageNumber;
   stageName = kj::str(imageName(header.getAt().getIndex()), '.', number, STAGING);
   auto file = directory->openFile(pathOf(stageName), kj::WriteMode::CREATE | kj::WriteMode::MODIFY |
                                                          kj::WriteMode::PRIVATE);
   file->truncate(0);
-  return storage::Sink::Client(
-      kj::heap<StageSink>(*this, number, stageName, header, kj::mv(file)));
+  return kj::heap<StageSink>(*this, number, stageName, header, kj::mv(file));
 }
 
 void Snapshots::adopt(polyquorum::Position::Reader base) {

@@ -40,7 +40,8 @@ public:
   /// The one in use, opened and checked; throws if there is none.
   kj::Own<ImageReader> open() const;
 
-  kj::Promise<storage::Sink::Client> stage(polyquorum::Snapshot::Reader header);
+  /// Discards what was staged before.
+  storage::Sink::Client stage(polyquorum::Snapshot::Reader header);
   /// The staged snapshot at this position comes into use for this process, now. Throws FAILED if it
   /// is not there or not done.
   void adopt(polyquorum::Position::Reader base);

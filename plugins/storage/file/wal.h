@@ -96,6 +96,7 @@ private:
   kj::TaskSet tasks;
 
   void findFiles(std::vector<ScannedFile>& scanned);
+  bool isLastGroupOnDisk(std::vector<ScannedFile>& scanned, const Scan& scan);
   void clean(std::vector<ScannedFile>& scanned);
   void begin(std::vector<ScannedFile>& scanned, const Scan& scan);
   void planNext();

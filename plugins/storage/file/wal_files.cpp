@@ -16,6 +16,7 @@ constexpr std::uint64_t FIRST_BYTES = 1 << 20;   ///< So that a fresh start take
 constexpr std::uint64_t GROWTH = 4;              ///< Each file is this many times the one before.
 constexpr std::uint64_t SLICE_BYTES = 256 << 10; ///< Zeros are written and synced in such slices,
 constexpr std::uint64_t SLICE_BYTES_MAX = 4 << 20;  ///< so that flushes get in between.
+constexpr std::uint64_t PAGE = 4096;
 constexpr auto WRITE = kj::WriteMode::CREATE | kj::WriteMode::MODIFY | kj::WriteMode::PRIVATE;
 const kj::StringPtr SPARE = "spare";
 
@@ -60,6 +61,13 @@ kj::Promise<void> Wal::open() {
   return environment.offload([this, &borrowed]() {
     findFiles(borrowed.files);
     borrowed.scan.run(borrowed.files);
+    if (!isLastGroupOnDisk(borrowed.files, borrowed.scan)) {
+      borrowed.files.clear();
+      catalog = Catalog();
+      borrowed.scan = Scan(catalog);
+      findFiles(borrowed.files);
+      borrowed.scan.run(borrowed.files);
+    }
     clean(borrowed.files);
   }).then([this, &borrowed, fresh]() {
     for (auto& finding : borrowed.scan.findings) {
@@ -75,11 +83,6 @@ void Wal::findFiles(std::vector<ScannedFile>& scanned) {
     auto sequence = sequenceOf(name);
     if (sequence == 0) continue;
     auto file = directory->openFile(kj::Path(kj::mv(name)), kj::WriteMode::MODIFY);
-    KJ_IF_MAYBE(fd, file->getFd()) {
-      // After a failed sync the page cache may hold what the disk does not: read past it.
-      KJ_SYSCALL(fdatasync(*fd), walName(sequence));
-      posix_fadvise(*fd, 0, 0, POSIX_FADV_DONTNEED);
-    }
     auto& found = scanned.emplace_back();
     found.sequence = sequence;
     found.size = file->stat().size;
@@ -87,6 +90,26 @@ void Wal::findFiles(std::vector<ScannedFile>& scanned) {
   }
   std::sort(scanned.begin(), scanned.end(),
             [](auto& a, auto& b) { return a.sequence < b.sequence; });
+}
+
+/// After a failed sync the page cache may show what the disk does not hold, and the kernel believes
+/// it is written. Only the last group can be such: compare it with what is read past the cache.
+bool Wal::isLastGroupOnDisk(std::vector<ScannedFile>& scanned, const Scan& scan) {
+  for (auto file = scanned.rbegin(); file != scanned.rend(); ++file) {
+    if (file->records == 0) continue;
+    KJ_IF_MAYBE(fd, file->file->getFd()) {
+      auto from = scan.groupStart, bytes = file->end - from;
+      auto shown = kj::heapArray<kj::byte>(bytes), held = kj::heapArray<kj::byte>(bytes);
+      file->file->read(from, shown);
+      KJ_SYSCALL(fdatasync(*fd), walName(file->sequence));
+      posix_fadvise(*fd, static_cast<off_t>(from / PAGE * PAGE), 0,
+                    POSIX_FADV_DONTNEED);
+      file->file->read(from, held);
+      return shown == held;
+    }
+    return true;
+  }
+  return true;
 }
 
 void Wal::clean(std::vector<ScannedFile>& scanned) {

@@ -13,7 +13,7 @@ namespace polyquorum::memory {
 
 using Index = std::uint64_t;
 
-/// A state image and its header. Shared by the store, a Sink that fills it and Sources that read it.
+/// A state image and its header. Shared by the store, a Sink that fills it, Sources that read it.
 struct Image : public kj::Refcounted {
   capnp::MallocMessageBuilder header;
   kj::Vector<capnp::byte> bytes;

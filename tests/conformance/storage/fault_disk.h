@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk in memory that forgets what was not synced, tears writes, rots, and fails when told. Behind
+// A disk in memory that forgets what was not synced, tears writes, and fails when told. Behind
 // kj::Directory, one flat folder. For tests only.
 #pragma once
 #include <kj/filesystem.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One storage under test, spoken to in plain structs: for the cases that every storage must pass and
-// for the file storage's own. Loads the plugin as the kernel would; no kernel in here.
+// One storage under test, spoken to in plain structs: for the cases that every storage must pass
+// and for the file storage's own. Loads the plugin as the kernel would; no kernel in here.
 #pragma once
 #include <dlfcn.h>
 #include <kj/async.h>
@@ -25,7 +25,9 @@ public:
 
   kj::Timer& timer() override { return clock; }
   std::int64_t wallTimeMs() override { return 1'700'000'000'000; }
-  std::uint64_t random() override { return seed = seed * 6364136223846793005u + 1442695040888963407u; }
+  std::uint64_t random() override {
+    return seed = seed * 6364136223846793005u + 1442695040888963407u;
+  }
   kj::Own<const kj::Directory> directory(kj::StringPtr purpose) override {
     if (purpose == "log") {
       KJ_IF_MAYBE(own, log_) return (*own)->clone();
