@@ -29,7 +29,7 @@ private:
 FileStorage::FileStorage(sdk::Environment& environment, const Settings& settings)
     : environment(environment), settings(settings), wal(environment, catalog, settings.wal),
       snapshots(kj::refcounted<Snapshots>(environment, settings.snapshotsKept)), reader(wal),
-      tasks(*this) {}
+      tasks(*this), jobs(environment) {}
 
 void FileStorage::requireOpen() {
   wal.check();
@@ -55,16 +55,11 @@ kj::Promise<void> FileStorage::open(OpenContext context) {
   opening = true;
   takeLock();
   return wal.open().then([this]() {
-    auto findings = kj::heap<std::vector<std::string>>();
-    auto& borrowed = *findings;
-    return environment.offload([this, &borrowed]() {
-      snapshots->recover(catalog.adopted, borrowed);
-    }).then([this, &borrowed]() {
-      for (auto& finding : borrowed) {
-        environment.log(sdk::Level::ERROR, kj::str("storage.damaged ", finding.c_str()));
-      }
-    }).attach(kj::mv(findings));
+    return jobs.run([this]() { snapshots->recover(catalog.adopted, findings); });
   }).then([this, context]() mutable {
+    for (auto& finding : findings) {
+      environment.log(sdk::Level::ERROR, kj::str("storage.damaged ", finding.c_str()));
+    }
     KJ_REQUIRE(wal.foundRecords() || snapshots->index() == 0,
                "there are snapshots but the log is gone, and with it this server's promises; "
                "restore the log directory, or empty both and let this server rejoin");

@@ -38,7 +38,9 @@ private:
   kj::Own<Snapshots> snapshots;
   RecordReader reader;
   bool opening = false, opened = false;
+  std::vector<std::string> findings;  ///< Of the snapshots, while open works.
   kj::TaskSet tasks;
+  Jobs jobs;
 
   void requireOpen();
   void takeLock();

@@ -29,7 +29,8 @@ public:
   StageSink(Snapshots& owner, std::uint64_t number, kj::StringPtr name,
             polyquorum::Snapshot::Reader header, kj::Own<const kj::File> file)
       : held(kj::addRef(owner)), owner(owner), number(number), name(kj::heapString(name)),
-        writer(kj::heap<ImageWriter>(kj::mv(file), name, header)) {
+        writer(kj::heap<ImageWriter>(kj::mv(file), name, header)),
+        jobs(owner.environment) {
     image.stamp = header.getAt().getStamp();
     image.index = header.getAt().getIndex();
   }
@@ -51,10 +52,7 @@ public:
                "a state image is longer than its header says", writer->announced());
     writer->add(chunk);
     if (writer->gathered() < SLICE_BYTES) return kj::READY_NOW;
-    auto slice = kj::heap(writer->take());
-    auto& bytes = *slice;
-    return owner.environment.offload([this, &bytes]() { writer->write(bytes); })
-        .attach(kj::mv(slice), thisCap());
+    return jobs.run([this, slice = writer->take()]() { writer->write(slice); });
   }
 
   kj::Promise<void> done(DoneContext context) override {
@@ -62,10 +60,8 @@ public:
     KJ_REQUIRE(writer->total() == writer->announced(),
                "a state image is shorter than its header says", writer->total(),
                writer->announced());
-    auto rest = kj::heap(writer->take());
-    auto& bytes = *rest;
-    return owner.environment.offload([this, &bytes]() {
-      writer->finish(bytes);
+    return jobs.run([this, rest = writer->take()]() {
+      writer->finish(rest);
       owner.directory->sync();
     }).then([this]() {
       check();
@@ -73,7 +69,7 @@ public:
       image.name = kj::heapString(name);
       image.bytes = owner.directory->lstat(pathOf(name)).size;
       owner.staged = kj::mv(image);
-    }).attach(kj::mv(rest), thisCap());
+    });
   }
 
 private:
@@ -84,6 +80,7 @@ private:
   kj::Own<ImageWriter> writer;
   StoredImage image;
   bool finished = false;
+  Jobs jobs;
 
   void check() {
     KJ_REQUIRE(owner.stageNumber == number, "a newer snapshot was staged; this one is discarded");
@@ -92,7 +89,8 @@ private:
 };
 
 Snapshots::Snapshots(sdk::Environment& environment, std::uint32_t kept)
-    : environment(environment), kept(kept), directory(environment.directory("data")) {}
+    : environment(environment), kept(kept), directory(environment.directory("data")),
+      jobs(environment) {}
 
 Snapshots::~Snapshots() noexcept(false) {}
 
@@ -191,7 +189,7 @@ kj::Promise<void> Snapshots::settle() {
     directory->transfer(pathOf(rename.to), kj::WriteMode::CREATE | kj::WriteMode::MODIFY,
                         pathOf(rename.from), kj::TransferMode::MOVE);
   }
-  return environment.offload([this]() { directory->sync(); });
+  return jobs.run([this]() { directory->sync(); });
 }
 
 kj::Promise<void> Snapshots::purge() {
@@ -200,7 +198,7 @@ kj::Promise<void> Snapshots::purge() {
   auto last = images.end() - kept;
   for (auto i = images.begin(); i != last; ++i) going.add(kj::mv(i->name));
   images.erase(images.begin(), last);
-  return environment.offload([this, going = going.releaseAsArray()]() {
+  return jobs.run([this, going = going.releaseAsArray()]() {
     for (auto& name : going) directory->tryRemove(pathOf(name));
     directory->sync();
   });

@@ -10,6 +10,7 @@
 #include "interfaces/storage.capnp.h"
 #include "plugins/storage/file/catalog.h"
 #include "plugins/storage/file/image_file.h"
+#include "plugins/storage/file/jobs.h"
 #include "sdk/environment.h"
 
 namespace polyquorum::file {
@@ -63,6 +64,8 @@ private:
   kj::Maybe<StoredImage> staged;     ///< Done, not adopted.
   std::uint64_t stageNumber = 0;     ///< Of the newest stage; older sinks are dead.
   kj::String stageName;              ///< Its file, "" if there is none.
+
+  Jobs jobs;
 
   void discardStaged();
 };

@@ -209,7 +209,7 @@ void Wal::pump() {
 
 void Wal::run(kj::Function<void()> work, kj::Function<void()> then) {
   busy = true;
-  tasks.add(environment.offload(kj::mv(work)).then([this, then = kj::mv(then)]() mutable {
+  tasks.add(jobs.run(kj::mv(work)).then([this, then = kj::mv(then)]() mutable {
     busy = false;
     then();
     pump();

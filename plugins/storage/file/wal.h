@@ -9,6 +9,7 @@
 #include <vector>
 #include "plugins/storage/file/buffer.h"
 #include "plugins/storage/file/catalog.h"
+#include "plugins/storage/file/jobs.h"
 #include "plugins/storage/file/record.h"
 #include "plugins/storage/file/scan.h"
 #include "sdk/environment.h"
@@ -93,7 +94,15 @@ private:
   std::uint64_t appended = 0, marked = 0;  ///< Groups: newest in the queue; newest that is proven.
   bool markPlanned = false;
   kj::Maybe<kj::Exception> failure;
+  /// What open works on, while it does.
+  struct Opening {
+    explicit Opening(Catalog& catalog) : scan(catalog) {}
+    std::vector<ScannedFile> files;
+    Scan scan;
+  };
+  kj::Maybe<kj::Own<Opening>> opening;
   kj::TaskSet tasks;
+  Jobs jobs;
 
   void findFiles(std::vector<ScannedFile>& scanned);
   bool isLastGroupOnDisk(std::vector<ScannedFile>& scanned, const Scan& scan);

@@ -47,35 +47,30 @@ kj::String walName(std::uint64_t sequence) {
 
 Wal::Wal(sdk::Environment& environment, Catalog& catalog, const WalSettings& settings)
     : environment(environment), catalog(catalog), settings(settings),
-      directory(environment.directory("log")), tasks(*this) {}
+      directory(environment.directory("log")), tasks(*this), jobs(environment) {}
 
 kj::Promise<void> Wal::open() {
-  struct State {
-    explicit State(Catalog& catalog) : scan(catalog) {}
-    std::vector<ScannedFile> files;
-    Scan scan;
-  };
-  auto state = kj::heap<State>(catalog);
-  auto& borrowed = *state;
+  auto& state = *opening.emplace(kj::heap<Opening>(catalog));
   auto fresh = environment.random() | 1;
-  return environment.offload([this, &borrowed]() {
-    findFiles(borrowed.files);
-    borrowed.scan.run(borrowed.files);
-    if (!isLastGroupOnDisk(borrowed.files, borrowed.scan)) {
-      borrowed.files.clear();
+  return jobs.run([this, &state]() {
+    findFiles(state.files);
+    state.scan.run(state.files);
+    if (!isLastGroupOnDisk(state.files, state.scan)) {
+      state.files.clear();
       catalog = Catalog();
-      borrowed.scan = Scan(catalog);
-      findFiles(borrowed.files);
-      borrowed.scan.run(borrowed.files);
+      state.scan = Scan(catalog);
+      findFiles(state.files);
+      state.scan.run(state.files);
     }
-    clean(borrowed.files);
-  }).then([this, &borrowed, fresh]() {
-    for (auto& finding : borrowed.scan.findings) {
+    clean(state.files);
+  }).then([this, &state, fresh]() {
+    for (auto& finding : state.scan.findings) {
       environment.log(sdk::Level::ERROR, kj::str("storage.damaged ", finding.c_str()));
     }
-    begin(borrowed.files, borrowed.scan);
+    begin(state.files, state.scan);
     if (disk == 0) disk = fresh;
-  }).attach(kj::mv(state));
+    opening = nullptr;
+  });
 }
 
 void Wal::findFiles(std::vector<ScannedFile>& scanned) {
