@@ -26,6 +26,7 @@ void addCluster(CLI::App& app, Context& context);
 void addStatus(CLI::App& app, Context& context);
 /// ls, get, set, create, rm, stat and watch.
 void addData(CLI::App& app, Context& context);
+void addBench(CLI::App& app, Context& context);
 void addConfig(CLI::App& app, Context& context);
 void addPlugins(CLI::App& app, Context& context);
 

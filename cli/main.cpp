@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   addCluster(app, context);
   addStatus(app, context);
   addData(app, context);
+  addBench(app, context);
   addConfig(app, context);
   addPlugins(app, context);
   try {

@@ -252,7 +252,8 @@ std::string readText(const std::string& file) {
   if (static_cast<std::uint64_t>(info.st_size) > CONFIG_BYTES_MAX) {
     refuse("larger than 1 MiB; a configuration is a page or two");
   }
-  std::string text(CONFIG_BYTES_MAX + 1, '\0');
+  // One byte more than it has: a file that grows meanwhile ends where it is checked again.
+  std::string text(static_cast<std::size_t>(info.st_size) + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     auto count = read(fd, text.data() + size, text.size() - size);
