@@ -34,7 +34,8 @@ TEST_CASE("several bulk streams at once arrive whole and are done when their sin
   for (auto& sink : sinks) sink.doneRequest().send().wait(test.scope);
 
   REQUIRE(test.two.inbox.sinks.size() == 3);
-  for (auto& sink : test.two.inbox.sinks) {
+  for (auto& state : test.two.inbox.sinks) {
+    auto& sink = *state;
     auto i = static_cast<unsigned>(sink.header.back() - '0');
     REQUIRE(sink.done);
     std::string expected;
@@ -56,10 +57,10 @@ TEST_CASE("a sink that does not take its chunk holds the writer, and a lane pass
   test.one.send(FIFO, {2}, {"ping"}).wait(test.scope);
   REQUIRE(test.until([&]() { return test.two.inbox.parcels(FIFO).size() == 1; }));
   REQUIRE(taken == BULK_WINDOW / BULK_CHUNK_MAX);
-  REQUIRE(test.two.inbox.sinks[0].writes == 1);
+  REQUIRE(test.two.inbox.sinks[0]->writes == 1);
 
-  test.two.inbox.sinks[0].hold = false;
-  test.two.inbox.sinks[0].held->fulfill();
+  test.two.inbox.sinks[0]->hold = false;
+  test.two.inbox.sinks[0]->held->fulfill();
   REQUIRE(test.until([&]() { return taken == 64; }));
 }
 
@@ -67,10 +68,10 @@ TEST_CASE("a bulk stream under way does not delay a parcel behind its bytes") {
   Pair test;
   auto sink = test.one.stream(2, "big");
   auto write = writeTo(sink, pattern(64 << 20, 1)).eagerlyEvaluate(nullptr);
-  REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0].writes > 2; }));
+  REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes > 2; }));
   test.one.send(FIFO, {2}, {"ping"}).wait(test.scope);
   REQUIRE(test.until([&]() { return test.two.inbox.parcels(FIFO).size() == 1; }));
-  REQUIRE(test.two.inbox.sinks[0].bytes.size() < (64u << 20));
+  REQUIRE(test.two.inbox.sinks[0]->bytes.size() < (64u << 20));
   write.wait(test.scope);
 }
 
@@ -88,10 +89,10 @@ TEST_CASE("a sink dropped before done drops the receiver's sink") {
   {
     auto sink = test.one.stream(2, "header");
     writeTo(sink, "chunk").wait(test.scope);
-    REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0].writes == 1; }));
+    REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes == 1; }));
   }
-  REQUIRE(test.until([&]() { return test.two.inbox.sinks[0].dropped; }));
-  REQUIRE_FALSE(test.two.inbox.sinks[0].done);
+  REQUIRE(test.until([&]() { return test.two.inbox.sinks[0]->dropped; }));
+  REQUIRE_FALSE(test.two.inbox.sinks[0]->done);
 }
 
 TEST_CASE("bulk streams break with their link, on both sides") {
@@ -105,13 +106,13 @@ TEST_CASE("bulk streams break with their link, on both sides") {
   writeTo(out, "chunk").wait(test.scope);
   auto in = one->stream(2, "in");
   writeTo(in, "chunk").wait(test.scope);
-  REQUIRE(test.until([&]() { return !two.inbox.sinks.empty() && two.inbox.sinks[0].writes == 1; }));
+  REQUIRE(test.until([&]() { return !two.inbox.sinks.empty() && two.inbox.sinks[0]->writes == 1; }));
   auto done = out.doneRequest().send().ignoreResult();
 
   { auto dropped = kj::mv(in); }
   one = nullptr;
   REQUIRE_THROWS_AS(done.wait(test.scope), kj::Exception);
-  REQUIRE(test.until([&]() { return two.inbox.sinks[0].dropped; }));
+  REQUIRE(test.until([&]() { return two.inbox.sinks[0]->dropped; }));
   REQUIRE_THROWS_AS(two.stream(1, "later").whenResolved().wait(test.scope), kj::Exception);
 }
 

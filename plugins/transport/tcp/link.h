@@ -92,7 +92,7 @@ private:
   void handleBulk(const Frame& frame);
   void handleAnswer(const Frame& frame);
   void bulkOpened(const Frame& frame);
-  sdk::Async<void> receiveBulk(BulkIn& bulk, kj::Promise<storage::Sink::Client> asked);
+  sdk::Async<void> receiveBulk(BulkIn& bulk, storage::Sink::Client given);
 
   void bulkReady() override;
   void bulkGone(BulkOut& stream, bool cancel) override;

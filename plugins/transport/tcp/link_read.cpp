@@ -64,8 +64,9 @@ void Link::bulkOpened(const Frame& frame) {
   }
   KJ_REQUIRE(bulkIns.size() < BULK_STREAMS_MAX, "the peer opens too many bulk streams");
   auto& bulk = *(bulkIns[frame.header.number] = kj::heap<BulkIn>(frame.header.number));
-  auto asked = mailbag.stream(settings.peer, settings.number, kj::heapArray(frame.payload));
-  bulk.receiving = receiveBulk(bulk, kj::mv(asked)).promise().eagerlyEvaluate(
+  storage::Sink::Client sink =
+      mailbag.stream(settings.peer, settings.number, kj::heapArray(frame.payload));
+  bulk.receiving = receiveBulk(bulk, kj::mv(sink)).promise().eagerlyEvaluate(
       [this](kj::Exception&& exception) { fail(exception.getDescription()); });
 }
 
@@ -93,10 +94,10 @@ void Link::handleBulk(const Frame& frame) {
   bulk.wake();
 }
 
-sdk::Async<void> Link::receiveBulk(BulkIn& bulk, kj::Promise<storage::Sink::Client> asked) {
+sdk::Async<void> Link::receiveBulk(BulkIn& bulk, storage::Sink::Client given) {
   kj::String problem;
   try {
-    auto sink = co_await kj::mv(asked);
+    auto sink = kj::mv(given);  // dropped when all is said
     for (;;) {
       if (bulk.chunks.empty()) {
         if (bulk.ended) break;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,7 +86,7 @@ struct SinkState {
 
 class TestSink final : public storage::Sink::Server {
 public:
-  explicit TestSink(SinkState& state) : state(state) {}
+  explicit TestSink(std::shared_ptr<SinkState> given) : owned(std::move(given)), state(*owned) {}
   ~TestSink() noexcept(false) { state.dropped = true; }
   kj::Promise<void> write(WriteContext context) override {
     auto chunk = context.getParams().getChunk();
@@ -103,6 +104,7 @@ public:
   }
 
 private:
+  std::shared_ptr<SinkState> owned;
   SinkState& state;
 };
 
@@ -119,7 +121,7 @@ struct InboxState {
   std::size_t calls = 0;
   bool hold = false;
   kj::Own<kj::PromiseFulfiller<void>> held;
-  std::deque<SinkState> sinks;
+  std::deque<std::shared_ptr<SinkState>> sinks;  // a call under way outlives its node
   std::string sinkFailWith;
   bool sinksHold = false;
 
@@ -171,13 +173,13 @@ public:
     return kj::mv(pair.promise);
   }
   kj::Promise<void> stream(StreamContext context) override {
-    state.sinks.emplace_back();
-    auto& sink = state.sinks.back();
+    state.sinks.push_back(std::make_shared<SinkState>());
+    auto& sink = *state.sinks.back();
     auto header = context.getParams().getHeader();
     sink.header.assign(reinterpret_cast<const char*>(header.begin()), header.size());
     sink.failWith = state.sinkFailWith;
     sink.hold = state.sinksHold;
-    context.getResults().setSink(kj::heap<TestSink>(sink));
+    context.getResults().setSink(kj::heap<TestSink>(state.sinks.back()));
     return kj::READY_NOW;
   }
 
