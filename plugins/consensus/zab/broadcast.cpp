@@ -65,12 +65,11 @@ void Leader::countAcks() {
   auto nth = acked.begin() + (ledger.quorum() - 1);
   std::nth_element(acked.begin(), nth, acked.end(), std::greater<>());
   if (*nth <= std::max(ledger.committed(), historyEnd)) return;
-  auto before = ledger.committed();
-  ledger.commit(*nth);
-  for (auto& entry : tail) {
-    if (entry.index > *nth) break;
-    if (entry.index > before) undecidedBytes -= bytesOf(entry);
+  // All undecided entries are in the tail.
+  for (auto index = ledger.committed() + 1; index <= *nth; index++) {
+    undecidedBytes -= bytesOf(tail[index - tail.front().index]);
   }
+  ledger.commit(*nth);
 }
 
 // ---------------------------------------------------------------------------------------- sending

@@ -161,7 +161,7 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 TEST_CASE("zab: no random schedule breaks agreement, durability or progress (protocols.md 1.11)") {
   // ZAB_SEED=<n> ZAB_RUNS=1 zab_test repeats one.
   auto first = setting("ZAB_SEED", 1);
-  auto runs = setting("ZAB_RUNS", 2000);
+  auto runs = setting("ZAB_RUNS", 4000);
   Totals totals;
   for (auto seed = first; seed < first + runs; seed++) {
     try {
