@@ -177,6 +177,7 @@ void applyPart(std::vector<unsigned char>& to, const FaultFile::Pending& write,
     return;
   }
   auto put = [&](std::uint64_t from, std::uint64_t end) {
+    if (from == end) return;
     if (to.size() < write.offset + end) to.resize(write.offset + end);
     std::memcpy(to.data() + write.offset + from, write.bytes.data() + from, end - from);
   };
