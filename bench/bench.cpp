@@ -19,7 +19,8 @@ void check(const BenchOptions& options) {
   positive(options.rounds, "--rounds");
   positive(options.nodes, "--nodes");
   positive(options.sessionMs, "--session-ms");
-  if (options.rate < 0) throw BenchProblem("--rate cannot be negative; 0 means as fast as possible");
+  if (options.rate < 0)
+    throw BenchProblem("--rate cannot be negative; 0 means as fast as possible");
   if (options.warmupSeconds < 0) throw BenchProblem("--warmup cannot be negative");
   if (options.valueBytes > (1 << 20)) throw BenchProblem("--size can be at most 1048576");
   if (options.root.size() < 2 || options.root.front() != '/' || options.root.back() == '/' ||
@@ -50,11 +51,16 @@ Mix parseMix(const std::string& text) {
       if (!sound) throw BenchProblem("a mix is written like set=10,get=90, not " + word);
       share = static_cast<unsigned>(std::stoul(digits));
     }
-    if (name == "set") mix.set = share;
-    else if (name == "get") mix.get = share;
-    else if (name == "create") mix.create = share;
-    else if (name == "delete") mix.remove = share;
-    else throw BenchProblem("a mix is made of set, get, create and delete, not " + name);
+    if (name == "set")
+      mix.set = share;
+    else if (name == "get")
+      mix.get = share;
+    else if (name == "create")
+      mix.create = share;
+    else if (name == "delete")
+      mix.remove = share;
+    else
+      throw BenchProblem("a mix is made of set, get, create and delete, not " + name);
   }
   if (mix.set + mix.get + mix.create + mix.remove != 100) {
     throw BenchProblem("the shares of a mix must add up to 100: " + text);

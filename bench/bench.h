@@ -27,15 +27,15 @@ struct BenchOptions {
   std::string root = "/bench";             ///< everything happens below this node
   Mix mix;
   unsigned connections = 16;
-  unsigned depth = 16;                     ///< requests under way on each connection
-  double rate = 0;                         ///< requests per second in all; 0: closed loop
-  unsigned keys = 1000;                    ///< nodes that sets and gets choose from
+  unsigned depth = 16;   ///< requests under way on each connection
+  double rate = 0;       ///< requests per second in all; 0: closed loop
+  unsigned keys = 1000;  ///< nodes that sets and gets choose from
   unsigned valueBytes = 100;
   double warmupSeconds = 1, seconds = 5;
-  unsigned sessions = 1000;                ///< FANOUT, IDLE
-  unsigned rounds = 50;                    ///< FANOUT
-  double holdSeconds = 10;                 ///< IDLE
-  unsigned nodes = 1'000'000;              ///< LOAD
+  unsigned sessions = 1000;    ///< FANOUT, IDLE
+  unsigned rounds = 50;        ///< FANOUT
+  double holdSeconds = 10;     ///< IDLE
+  unsigned nodes = 1'000'000;  ///< LOAD
   std::int32_t sessionMs = 30'000;
   std::uint64_t seed = 1;
   bool json = false;
@@ -45,7 +45,7 @@ struct BenchOptions {
 
 /// Something that the user can mend: no server, a mix that is not 100 %. what() is a sentence.
 class BenchProblem : public std::runtime_error {
-public:
+ public:
   using std::runtime_error::runtime_error;
 };
 

@@ -2,6 +2,7 @@
 // See bench_options.h.
 #include "bench/bench_options.h"
 #include <CLI/CLI.hpp>
+#include <iostream>
 #include <map>
 
 namespace polyquorum::bench {
@@ -56,6 +57,9 @@ void addBenchOptions(CLI::App& verb, BenchOptions& options) {
       ->capture_default_str();
   verb.add_option("--root", options.root, "Node below which everything happens")
       ->capture_default_str();
+  verb.add_flag_function(
+      "--progress", [&options](std::int64_t) { options.progress = &std::cerr; },
+      "Tell on stderr what is going on; for scripts");
   verb.add_option("--seed", options.seed, "Of the choice of nodes and operations")
       ->capture_default_str();
 }

@@ -129,8 +129,8 @@ void Engine::touch(Connection& connection) {
   dirty.push_back(&connection);
 }
 
-zk::Writer Engine::begin(Connection& connection, zk::Op op, std::uint32_t tag, std::uint64_t startNs,
-                         std::size_t& place) {
+zk::Writer Engine::begin(Connection& connection, zk::Op op, std::uint32_t tag,
+                         std::uint64_t startNs, std::size_t& place) {
   zk::Writer writer(connection.out);
   place = writer.beginFrame();
   writer.int32(connection.xid);
@@ -181,8 +181,10 @@ void Engine::receive(Connection& connection) {
   }
   auto used = parse(connection, bytes);
   if (connection.fd < 0) return;
-  if (partial) connection.in.erase(0, used);
-  else connection.in.assign(bytes.substr(used));
+  if (partial)
+    connection.in.erase(0, used);
+  else
+    connection.in.assign(bytes.substr(used));
 }
 
 std::size_t Engine::parse(Connection& connection, std::string_view bytes) {
@@ -287,8 +289,10 @@ void Engine::turn(std::uint64_t untilNs) {
   auto lost = std::move(closed);
   closed.clear();
   for (auto* connection : lost) {
-    if (wokenNs >= connection->reopenNs) connect(*connection);
-    else closed.push_back(connection);
+    if (wokenNs >= connection->reopenNs)
+      connect(*connection);
+    else
+      closed.push_back(connection);
   }
   for (std::size_t i = 0; i < dirty.size(); i++) flush(*dirty[i]);
   dirty.clear();

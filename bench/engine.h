@@ -26,7 +26,7 @@ struct Pending {
 
 /// Requests under way, oldest first.
 class Ring {
-public:
+ public:
   explicit Ring(std::size_t capacity);
   bool full() const { return count == slots.size(); }
   std::size_t size() const { return count; }
@@ -40,7 +40,7 @@ public:
     return pending;
   }
 
-private:
+ private:
   std::vector<Pending> slots;
   std::size_t head = 0, count = 0;
 };
@@ -65,7 +65,7 @@ struct Connection {
 };
 
 class Player {
-public:
+ public:
   virtual ~Player() = default;
   /// The session is open (again).
   virtual void ready(Connection& connection) = 0;
@@ -78,10 +78,10 @@ public:
 };
 
 class Engine {
-public:
+ public:
   /// While it lives, everything that happens is told to this player. Turns need one.
   class Playing {
-  public:
+   public:
     Playing(Engine& engine, Player& player) : engine(engine), before(engine.player) {
       engine.player = &player;
     }
@@ -89,7 +89,7 @@ public:
     Playing(const Playing&) = delete;
     Playing& operator=(const Playing&) = delete;
 
-  private:
+   private:
     Engine& engine;
     Player* before;
   };
@@ -132,7 +132,7 @@ public:
   /// Ends all sessions, waiting up to a few seconds for the servers.
   void closeAll();
 
-private:
+ private:
   struct Target {
     sockaddr_storage address;
     socklen_t size;

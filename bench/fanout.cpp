@@ -7,8 +7,9 @@ namespace {
 
 /// Connection 0 writes, all others watch.
 class FanoutPlayer final : public Player {
-public:
-  FanoutPlayer(Engine& engine, std::string path) : engine(engine), body(zk::watchBody(path, true)) {}
+ public:
+  FanoutPlayer(Engine& engine, std::string path)
+      : engine(engine), body(zk::watchBody(path, true)) {}
 
   void arm(Connection& connection) { engine.request(connection, zk::Op::GET_DATA, 0, body); }
 
@@ -35,7 +36,7 @@ public:
   std::uint64_t setNs = 0;
   Histogram notices, writes, lasts;
 
-private:
+ private:
   Engine& engine;
   const std::string body;
 };

@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t REQUEST_TIMEOUT_NS = 2'000'000'000;
 
 class GapPlayer final : public Player {
-public:
+ public:
   GapPlayer(Engine& engine, const BenchOptions& options)
       : engine(engine), options(options), value(valueOf(options.valueBytes)) {}
 
@@ -47,7 +47,7 @@ public:
   std::uint64_t written = 0, failed = 0, unknown = 0, connectionsLost = 0;
   Histogram latencies;
 
-private:
+ private:
   Engine& engine;
   const BenchOptions& options;
   const std::string value;

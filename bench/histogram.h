@@ -9,7 +9,7 @@ namespace polyquorum::bench {
 
 /// Log-linear, after Gil Tene's HdrHistogram: each power of two is cut into 128 equal parts.
 class Histogram {
-public:
+ public:
   Histogram() : counts((OCTAVES + 1) * PARTS) {}
 
   void add(std::uint64_t nanos) {
@@ -29,7 +29,7 @@ public:
   /// The value that share of all values do not exceed, rounded up by at most 1 %. share: 0 to 1.
   std::uint64_t quantile(double share) const;
 
-private:
+ private:
   static constexpr unsigned PART_BITS = 7, PARTS = 1 << PART_BITS;
   static constexpr unsigned OCTAVES = 64 - PART_BITS;
 

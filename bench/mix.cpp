@@ -16,7 +16,7 @@ constexpr std::uint64_t PACE_NS = 50'000;
 
 /// xorshift64*: fast, and the same on every run with the same seed.
 class Dice {
-public:
+ public:
   explicit Dice(std::uint64_t seed) : state(seed * 0x9e3779b97f4a7c15u + 1) {}
   std::uint32_t below(std::uint32_t bound) {
     state ^= state >> 12;
@@ -26,15 +26,19 @@ public:
     return static_cast<std::uint32_t>((std::uint64_t(high) * bound) >> 32);
   }
 
-private:
+ private:
   std::uint64_t state;
 };
 
 class MixPlayer final : public Player {
-public:
+ public:
   MixPlayer(Engine& engine, const BenchOptions& options, Report& report)
-      : engine(engine), options(options), report(report), dice(options.seed),
-        value(valueOf(options.valueBytes)), own(options.connections) {
+      : engine(engine),
+        options(options),
+        report(report),
+        dice(options.seed),
+        value(valueOf(options.valueBytes)),
+        own(options.connections) {
     for (std::size_t i = 0; i < options.keys; i++) keys.push_back(nodePath(options.root, i));
   }
 
@@ -62,7 +66,7 @@ public:
     own[connection.index] = {};
   }
 
-private:
+ private:
   /// Nodes that one connection made and has not deleted: numbers deleted .. created - 1.
   struct Own {
     std::uint64_t created = 0, deleted = 0;

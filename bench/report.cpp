@@ -30,7 +30,9 @@ std::string micros(double nanos) {
 
 }  // namespace
 
-void Report::number(const std::string& name, double value) { fields.emplace_back(name, decimal(value)); }
+void Report::number(const std::string& name, double value) {
+  fields.emplace_back(name, decimal(value));
+}
 
 void Report::text(const std::string& name, const std::string& value) {
   std::string quoted = "\"";
@@ -46,8 +48,10 @@ void Report::latency(const std::string& name, const Histogram& histogram) {
 }
 
 void Report::write(std::ostream& out, bool json) const {
-  if (json) writeJson(out);
-  else writeTable(out);
+  if (json)
+    writeJson(out);
+  else
+    writeTable(out);
 }
 
 void Report::writeTable(std::ostream& out) const {
@@ -59,12 +63,12 @@ void Report::writeTable(std::ostream& out) const {
   }
   if (!latencies.empty()) {
     char line[160];
-    std::snprintf(line, sizeof(line), "\n%-16s %10s %10s %10s %10s %10s %10s %10s\n", "latency (us)",
-                  "count", "mean", "p50", "p90", "p99", "p99.9", "max");
+    std::snprintf(line, sizeof(line), "\n%-16s %10s %10s %10s %10s %10s %10s %10s\n",
+                  "latency (us)", "count", "mean", "p50", "p90", "p99", "p99.9", "max");
     out << line;
     for (auto& [name, histogram] : latencies) {
-      std::snprintf(line, sizeof(line), "%-16s %10llu %10s %10s %10s %10s %10s %10s\n", name.c_str(),
-                    static_cast<unsigned long long>(histogram.count()),
+      std::snprintf(line, sizeof(line), "%-16s %10llu %10s %10s %10s %10s %10s %10s\n",
+                    name.c_str(), static_cast<unsigned long long>(histogram.count()),
                     micros(histogram.mean()).c_str(),
                     micros(double(histogram.quantile(0.5))).c_str(),
                     micros(double(histogram.quantile(0.9))).c_str(),
@@ -103,7 +107,9 @@ void Report::writeJson(std::ostream& out) const {
 double ownCpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& time) { return double(time.tv_sec) + double(time.tv_usec) / 1e6; };
+  auto seconds = [](const timeval& time) {
+    return double(time.tv_sec) + double(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 

@@ -12,7 +12,7 @@
 namespace polyquorum::bench {
 
 class Report {
-public:
+ public:
   explicit Report(std::string test) : test(std::move(test)) {}
 
   /// A number with its unit in the name, e.g. "ops_per_s". In order of calls.
@@ -26,7 +26,7 @@ public:
 
   void write(std::ostream& out, bool json) const;
 
-private:
+ private:
   std::string test;
   std::vector<std::pair<std::string, std::string>> fields;  ///< values as JSON
   std::vector<std::pair<std::string, Histogram>> latencies;

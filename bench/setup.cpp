@@ -18,7 +18,7 @@ struct Opening final : Player {
 };
 
 class SendingAll final : public Player {
-public:
+ public:
   SendingAll(std::size_t count, std::size_t depth,
              const std::function<void(Connection&, std::size_t)>& write,
              const std::function<void(const zk::ReplyHeader&)>& answered)
@@ -41,7 +41,7 @@ public:
   std::size_t done = 0;
   bool broken = false;
 
-private:
+ private:
   const std::size_t count, depth;
   const std::function<void(Connection&, std::size_t)>& write;
   const std::function<void(const zk::ReplyHeader&)>& answered;

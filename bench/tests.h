@@ -25,8 +25,8 @@ std::string valueOf(unsigned bytes);
 /// Opens connections, round the servers; throws BenchProblem if they are not all ready in time.
 void openAll(Engine& engine, unsigned count, std::size_t depth, double seconds = 15);
 
-/// Sends requests 0 .. count - 1 over all open connections, each as deep as depth, and waits for all
-/// answers. write puts the request into a connection; answered may look at each reply. Throws
+/// Sends requests 0 .. count - 1 over all open connections, each as deep as depth, and waits for
+/// all answers. write puts the request into a connection; answered may look at each reply. Throws
 /// BenchProblem if a connection breaks.
 void sendAll(Engine& engine, std::size_t count, std::size_t depth,
              const std::function<void(Connection&, std::size_t i)>& write,

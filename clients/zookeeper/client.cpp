@@ -27,8 +27,14 @@ std::vector<std::string> listOf(const std::set<std::string>& paths) {
 }  // namespace
 
 Client::Inner::Inner(asio::io_context& io, ClientSettings given)
-    : io(io), settings(std::move(given)), socket(io), resolver(io), tick(io), retry(io),
-      timeoutMs(settings.timeoutMs), chunk(READ_BYTES) {}
+    : io(io),
+      settings(std::move(given)),
+      socket(io),
+      resolver(io),
+      tick(io),
+      retry(io),
+      timeoutMs(settings.timeoutMs),
+      chunk(READ_BYTES) {}
 
 void Client::Inner::start() {
   connect();
@@ -100,7 +106,9 @@ void Client::Inner::broken() {
   setState(SessionState::CONNECTING);
   // All endpoints once without a pause, then with a growing one.
   auto rounds = attempts++ / settings.endpoints.size();
-  auto pauseMs = rounds == 0 ? 1u : std::min(RETRY_MS_MAX, RETRY_MS_MIN << std::min<std::size_t>(rounds - 1, 6));
+  auto pauseMs = rounds == 0
+                     ? 1u
+                     : std::min(RETRY_MS_MAX, RETRY_MS_MIN << std::min<std::size_t>(rounds - 1, 6));
   retry.expires_after(milliseconds(pauseMs));
   retry.async_wait([self, now = connection](auto error) {
     if (!error && now == self->connection) self->connect();
@@ -151,8 +159,10 @@ bool Client::Inner::readFrames() {
     std::string_view bytes(in.data() + done + 4, static_cast<std::size_t>(size));
     done += 4 + bytes.size();
     bool sound = true;
-    if (greeted) sound = frame(bytes);
-    else welcomed(bytes);
+    if (greeted)
+      sound = frame(bytes);
+    else
+      welcomed(bytes);
     if (now != connection) return true;
     if (!sound) return false;
   }
@@ -293,7 +303,9 @@ Client::Client(asio::io_context& io, ClientSettings settings)
     : inner(std::make_shared<Inner>(io, std::move(settings))) {}
 Client::~Client() { inner->stop(); }
 
-void Client::onState(std::function<void(SessionState)> handler) { inner->onState = std::move(handler); }
+void Client::onState(std::function<void(SessionState)> handler) {
+  inner->onState = std::move(handler);
+}
 void Client::onNotice(std::function<void(const Notice&)> handler) {
   inner->onNotice = std::move(handler);
 }

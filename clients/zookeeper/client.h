@@ -31,11 +31,12 @@ struct Reply {
 
 /// One thread: that of the io_context.
 class Client {
-public:
+ public:
   using Handler = std::function<void(const Reply&)>;
 
   Client(boost::asio::io_context& io, ClientSettings settings);
-  /// Drops the connection; the session lives on until it times out. Handlers that wait are not called.
+  /// Drops the connection; the session lives on until it times out. Handlers that wait are not
+  /// called.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -45,9 +46,9 @@ public:
   void onNotice(std::function<void(const Notice&)> handler);
   void start();
 
-  /// Queues a request; it leaves when there is a connection. handler is called once: with the reply,
-  /// or with CONNECTION_LOSS if the connection broke while it was under way (outcome unknown), or
-  /// SESSION_EXPIRED. Replies come in the order of requests.
+  /// Queues a request; it leaves when there is a connection. handler is called once: with the
+  /// reply, or with CONNECTION_LOSS if the connection broke while it was under way (outcome
+  /// unknown), or SESSION_EXPIRED. Replies come in the order of requests.
   void send(Op op, std::string body, Handler handler);
 
   /// The same for getData, exists and getChildren2 of path, leaving a watch; for addWatch recursive
@@ -61,7 +62,7 @@ public:
   std::int64_t sessionId() const;
   std::int64_t lastZxid() const;
 
-private:
+ private:
   struct Inner;
   std::shared_ptr<Inner> inner;
 };

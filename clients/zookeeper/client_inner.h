@@ -33,7 +33,7 @@ struct Client::Inner : std::enable_shared_from_this<Client::Inner> {
   SessionState state = SessionState::CONNECTING;
   std::int64_t sessionId = 0, lastZxid = 0;
 
-private:
+ private:
   boost::asio::ip::tcp::socket socket;
   boost::asio::ip::tcp::resolver resolver;
   boost::asio::steady_timer tick, retry;

@@ -35,7 +35,13 @@ std::string statBytes() {
 TEST_CASE("a getData request is the bytes that ZooKeeper expects") {
   std::string out;
   encodeRequest(out, 7, Op::GET_DATA, watchBody("/a", true));
-  REQUIRE(hex(out) == "0000000f" "00000007" "00000004" "00000002" "2f61" "01");
+  REQUIRE(hex(out) ==
+          "0000000f"
+          "00000007"
+          "00000004"
+          "00000002"
+          "2f61"
+          "01");
 }
 
 TEST_CASE("a connect request has the read-only byte and a password of sixteen bytes") {
@@ -47,8 +53,14 @@ TEST_CASE("a connect request has the read-only byte and a password of sixteen by
 }
 
 TEST_CASE("null data and empty data stay apart") {
-  REQUIRE(hex(setDataBody("/a", std::nullopt, -1)) == "000000022f61" "ffffffff" "ffffffff");
-  REQUIRE(hex(setDataBody("/a", "", -1)) == "000000022f61" "00000000" "ffffffff");
+  REQUIRE(hex(setDataBody("/a", std::nullopt, -1)) ==
+          "000000022f61"
+          "ffffffff"
+          "ffffffff");
+  REQUIRE(hex(setDataBody("/a", "", -1)) ==
+          "000000022f61"
+          "00000000"
+          "ffffffff");
   std::string bytes("\xff\xff\xff\xff\0\0\0\0", 8);
   Reader reader(bytes);
   REQUIRE_FALSE(reader.buffer().has_value());

@@ -33,12 +33,18 @@ void writeMultiHeader(Writer& writer, std::int32_t type, bool done) {
 
 const char* text(Change change) {
   switch (change) {
-    case Change::NONE: return "none";
-    case Change::CREATED: return "created";
-    case Change::DELETED: return "deleted";
-    case Change::DATA_CHANGED: return "changed";
-    case Change::CHILDREN_CHANGED: return "children";
-    case Change::WATCH_REMOVED: return "unwatched";
+    case Change::NONE:
+      return "none";
+    case Change::CREATED:
+      return "created";
+    case Change::DELETED:
+      return "deleted";
+    case Change::DATA_CHANGED:
+      return "changed";
+    case Change::CHILDREN_CHANGED:
+      return "children";
+    case Change::WATCH_REMOVED:
+      return "unwatched";
   }
   return "unknown";
 }

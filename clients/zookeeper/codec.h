@@ -14,10 +14,29 @@ namespace polyquorum::zookeeper_client {
 
 /// ZooDefs.OpCode.
 enum class Op : std::int32_t {
-  CREATE = 1, DELETE = 2, EXISTS = 3, GET_DATA = 4, SET_DATA = 5, GET_ACL = 6, SET_ACL = 7,
-  GET_CHILDREN = 8, SYNC = 9, PING = 11, GET_CHILDREN2 = 12, CHECK = 13, MULTI = 14, CREATE2 = 15,
-  REMOVE_WATCHES = 18, CREATE_CONTAINER = 19, CREATE_TTL = 21, MULTI_READ = 22, AUTH = 100,
-  SET_WATCHES = 101, SET_WATCHES2 = 105, ADD_WATCH = 106, CLOSE_SESSION = -11,
+  CREATE = 1,
+  DELETE = 2,
+  EXISTS = 3,
+  GET_DATA = 4,
+  SET_DATA = 5,
+  GET_ACL = 6,
+  SET_ACL = 7,
+  GET_CHILDREN = 8,
+  SYNC = 9,
+  PING = 11,
+  GET_CHILDREN2 = 12,
+  CHECK = 13,
+  MULTI = 14,
+  CREATE2 = 15,
+  REMOVE_WATCHES = 18,
+  CREATE_CONTAINER = 19,
+  CREATE_TTL = 21,
+  MULTI_READ = 22,
+  AUTH = 100,
+  SET_WATCHES = 101,
+  SET_WATCHES2 = 105,
+  ADD_WATCH = 106,
+  CLOSE_SESSION = -11,
 };
 
 constexpr std::int32_t XID_NOTICE = -1, XID_PING = -2, XID_AUTH = -4, XID_SET_WATCHES = -8;
@@ -38,7 +57,12 @@ using Acls = std::vector<Acl>;
 
 /// CreateMode.java.
 enum class Mode : std::int32_t {
-  PERSISTENT = 0, EPHEMERAL = 1, SEQUENTIAL = 2, EPHEMERAL_SEQUENTIAL = 3, CONTAINER = 4, TTL = 5,
+  PERSISTENT = 0,
+  EPHEMERAL = 1,
+  SEQUENTIAL = 2,
+  EPHEMERAL_SEQUENTIAL = 3,
+  CONTAINER = 4,
+  TTL = 5,
   TTL_SEQUENTIAL = 6,
 };
 
@@ -63,7 +87,12 @@ struct PartResult {
 
 /// Watcher.Event.EventType.
 enum class Change : std::int32_t {
-  NONE = -1, CREATED = 1, DELETED = 2, DATA_CHANGED = 3, CHILDREN_CHANGED = 4, WATCH_REMOVED = 5,
+  NONE = -1,
+  CREATED = 1,
+  DELETED = 2,
+  DATA_CHANGED = 3,
+  CHILDREN_CHANGED = 4,
+  WATCH_REMOVED = 5,
 };
 const char* text(Change change);
 
@@ -92,8 +121,8 @@ void encodeConnect(std::string& out, std::int64_t lastZxid, std::int32_t timeout
 void encodeRequest(std::string& out, std::int32_t xid, Op op, std::string_view body);
 
 /// Bodies of requests.
-std::string pathBody(std::string_view path);                            // sync, getACL
-std::string watchBody(std::string_view path, bool watch);               // get, exists, children
+std::string pathBody(std::string_view path);               // sync, getACL
+std::string watchBody(std::string_view path, bool watch);  // get, exists, children
 std::string createBody(std::string_view path, const std::optional<std::string>& data,
                        const Acls& acls, Mode mode, std::int64_t ttlMs = 0);
 std::string deleteBody(std::string_view path, std::int32_t version);
@@ -107,7 +136,8 @@ std::string authBody(std::string_view scheme, std::string_view credentials);
 struct WatchList {
   std::vector<std::string> data, exist, child, persistent, recursive;
   bool empty() const {
-    return data.empty() && exist.empty() && child.empty() && persistent.empty() && recursive.empty();
+    return data.empty() && exist.empty() && child.empty() && persistent.empty() &&
+           recursive.empty();
   }
 };
 std::string setWatchesBody(std::int64_t lastZxid, const WatchList& watches);

@@ -10,10 +10,10 @@ enum class Error : std::int32_t {
   SYSTEM_ERROR = -1,
   RUNTIME_INCONSISTENCY = -2,
   DATA_INCONSISTENCY = -3,
-  CONNECTION_LOSS = -4,     ///< it may have happened or not
-  MARSHALLING_ERROR = -5,   ///< also: a reply that cannot be read
+  CONNECTION_LOSS = -4,    ///< it may have happened or not
+  MARSHALLING_ERROR = -5,  ///< also: a reply that cannot be read
   UNIMPLEMENTED = -6,
-  OPERATION_TIMEOUT = -7,   ///< it may have happened or not
+  OPERATION_TIMEOUT = -7,  ///< it may have happened or not
   BAD_ARGUMENTS = -8,
   NEW_CONFIG_NO_QUORUM = -13,
   RECONFIG_IN_PROGRESS = -14,

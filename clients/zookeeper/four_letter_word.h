@@ -6,7 +6,8 @@
 
 namespace polyquorum::zookeeper_client {
 
-/// Sends word to "host:port" and reads to the end. Blocks up to timeoutMs; nothing if nobody answers.
+/// Sends word to "host:port" and reads to the end. Blocks up to timeoutMs; nothing if nobody
+/// answers.
 std::optional<std::string> fourLetterWord(const std::string& address, const std::string& word,
                                           int timeoutMs);
 

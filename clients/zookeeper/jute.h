@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jute, ZooKeeper's encoding: big-endian numbers, strings and vectors with a length before them. Only
-// the primitives; records are codec.h.
+// Jute, ZooKeeper's encoding: big-endian numbers, strings and vectors with a length before them.
+// Only the primitives; records are codec.h.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -12,7 +12,7 @@ namespace polyquorum::zookeeper_client {
 
 /// Appends to a string that may be reused: nothing is allocated once it has grown.
 class Writer {
-public:
+ public:
   explicit Writer(std::string& out) : out(out) {}
 
   void int32(std::int32_t value) { bigEndian(static_cast<std::uint32_t>(value), 4); }
@@ -24,8 +24,10 @@ public:
   }
   /// No value is written as length -1, which ZooKeeper keeps apart from an empty one.
   void buffer(const std::optional<std::string>& value) {
-    if (value) text(*value);
-    else int32(-1);
+    if (value)
+      text(*value);
+    else
+      int32(-1);
   }
 
   /// Begins a frame; finish it with the place that this returned.
@@ -39,7 +41,7 @@ public:
     for (int i = 0; i < 4; i++) out[place + i] = static_cast<char>(size >> (24 - 8 * i));
   }
 
-private:
+ private:
   std::string& out;
 
   void bigEndian(std::uint64_t value, int bytes) {
@@ -49,10 +51,10 @@ private:
   }
 };
 
-/// Reads from bytes that came from outside: whoever reads past the end gets zeros, and bad() is true
-/// from then on.
+/// Reads from bytes that came from outside: whoever reads past the end gets zeros, and bad() is
+/// true from then on.
 class Reader {
-public:
+ public:
   explicit Reader(std::string_view bytes) : rest(bytes) {}
 
   std::int32_t int32() { return static_cast<std::int32_t>(bigEndian(4)); }
@@ -81,7 +83,7 @@ public:
   bool bad() const { return failed; }
   std::string_view left() const { return rest; }
 
-private:
+ private:
   std::string_view rest;
   bool failed = false;
 

@@ -36,21 +36,21 @@ struct Access {
 };
 
 struct SessionSettings {
-  std::string endpoints;          ///< "host:port,host:port"
+  std::string endpoints;  ///< "host:port,host:port"
   std::int32_t sessionMs = 10'000;
-  int connectMs = 5'000;          ///< how long the constructor tries
-  int requestMs = 10'000;         ///< how long each call waits; then OPERATION_TIMEOUT
+  int connectMs = 5'000;   ///< how long the constructor tries
+  int requestMs = 10'000;  ///< how long each call waits; then OPERATION_TIMEOUT
 };
 
 /// Nobody answered. what() names the endpoints.
 class Unreachable : public std::runtime_error {
-public:
+ public:
   using std::runtime_error::runtime_error;
 };
 
 /// One thread. Calls may reconnect inside; CONNECTION_LOSS and OPERATION_TIMEOUT mean: unknown.
 class Session {
-public:
+ public:
   /// Throws Unreachable.
   explicit Session(const SessionSettings& settings);
   /// Closes the session, so that its ephemeral nodes go at once.
@@ -80,7 +80,7 @@ public:
   std::int64_t id() const;
   bool expired() const;
 
-private:
+ private:
   struct State;
   std::unique_ptr<State> state;
 

@@ -51,7 +51,8 @@ TEST_CASE("a sink that does not take its chunk holds the writer, and a lane pass
   std::size_t taken = 0;
   std::vector<kj::Promise<void>> writes;
   for (int i = 0; i < 64; i++) {
-    writes.push_back(writeTo(sink, pattern(64 << 10, i)).then([&]() { taken++; }).eagerlyEvaluate(nullptr));
+    writes.push_back(
+        writeTo(sink, pattern(64 << 10, i)).then([&]() { taken++; }).eagerlyEvaluate(nullptr));
   }
   REQUIRE(test.until([&]() { return taken == BULK_WINDOW / BULK_CHUNK_MAX; }));
   test.one.send(FIFO, {2}, {"ping"}).wait(test.scope);
@@ -68,7 +69,8 @@ TEST_CASE("a bulk stream under way does not delay a parcel behind its bytes") {
   Pair test;
   auto sink = test.one.stream(2, "big");
   auto write = writeTo(sink, pattern(64 << 20, 1)).eagerlyEvaluate(nullptr);
-  REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes > 2; }));
+  REQUIRE(test.until(
+      [&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes > 2; }));
   test.one.send(FIFO, {2}, {"ping"}).wait(test.scope);
   REQUIRE(test.until([&]() { return test.two.inbox.parcels(FIFO).size() == 1; }));
   REQUIRE(test.two.inbox.sinks[0]->bytes.size() < (64u << 20));
@@ -89,7 +91,8 @@ TEST_CASE("a sink dropped before done drops the receiver's sink") {
   {
     auto sink = test.one.stream(2, "header");
     writeTo(sink, "chunk").wait(test.scope);
-    REQUIRE(test.until([&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes == 1; }));
+    REQUIRE(test.until(
+        [&]() { return !test.two.inbox.sinks.empty() && test.two.inbox.sinks[0]->writes == 1; }));
   }
   REQUIRE(test.until([&]() { return test.two.inbox.sinks[0]->dropped; }));
   REQUIRE_FALSE(test.two.inbox.sinks[0]->done);
@@ -106,7 +109,8 @@ TEST_CASE("bulk streams break with their link, on both sides") {
   writeTo(out, "chunk").wait(test.scope);
   auto in = one->stream(2, "in");
   writeTo(in, "chunk").wait(test.scope);
-  REQUIRE(test.until([&]() { return !two.inbox.sinks.empty() && two.inbox.sinks[0]->writes == 1; }));
+  REQUIRE(
+      test.until([&]() { return !two.inbox.sinks.empty() && two.inbox.sinks[0]->writes == 1; }));
   auto done = out.doneRequest().send().ignoreResult();
 
   { auto dropped = kj::mv(in); }

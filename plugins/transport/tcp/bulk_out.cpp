@@ -14,7 +14,7 @@ BulkOut::~BulkOut() noexcept(false) {
 }
 
 kj::Promise<void> BulkOut::write(WriteContext context) {
-  KJ_IF_MAYBE(exception, problem) return kj::cp(*exception);
+  KJ_IF_MAYBE (exception, problem) return kj::cp(*exception);
   KJ_REQUIRE(!ending, "a bulk stream was written to after done");
   auto chunk = context.getParams().getChunk();
   if (chunk.size() == 0) return kj::READY_NOW;
@@ -25,7 +25,7 @@ kj::Promise<void> BulkOut::write(WriteContext context) {
 }
 
 kj::Promise<void> BulkOut::done(DoneContext context) {
-  KJ_IF_MAYBE(exception, problem) return kj::cp(*exception);
+  KJ_IF_MAYBE (exception, problem) return kj::cp(*exception);
   KJ_REQUIRE(!ending, "a bulk stream was ended twice");
   ending = true;
   auto pair = kj::newPromiseAndFulfiller<void>();

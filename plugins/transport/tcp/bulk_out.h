@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending end of one bulk stream: what the kernel writes into, and the next frame of it when the
-// link has nothing more urgent. Knows no socket.
+// The sending end of one bulk stream: what the kernel writes into, and the next frame of it when
+// the link has nothing more urgent. Knows no socket.
 #pragma once
 #include <kj/async.h>
 #include <deque>
@@ -13,7 +13,7 @@ class BulkOut;
 
 /// The link as its outgoing streams see it.
 class BulkCarrier {
-public:
+ public:
   virtual ~BulkCarrier() noexcept(false) {}
   /// A stream has something to send.
   virtual void bulkReady() = 0;
@@ -22,7 +22,7 @@ public:
 };
 
 class BulkOut final : public storage::Sink::Server {
-public:
+ public:
   BulkOut(BulkCarrier& carrier, std::uint32_t id, kj::ArrayPtr<const kj::byte> header);
   ~BulkOut() noexcept(false);
 
@@ -47,7 +47,7 @@ public:
   /// The link is gone.
   void broken(kj::StringPtr why);
 
-private:
+ private:
   struct Waiting {
     WriteContext context;  // keeps the chunk
     kj::ArrayPtr<const kj::byte> rest;

@@ -12,7 +12,7 @@ struct Frame {
 };
 
 class FrameReader {
-public:
+ public:
   /// payloadMax: what a frame may hold at most; checked before anything is allocated for it.
   explicit FrameReader(std::uint32_t payloadMax) : payloadMax(payloadMax) {}
   KJ_DISALLOW_COPY(FrameReader);
@@ -29,7 +29,7 @@ public:
   /// frame that is too large or damaged; the connection must then be closed.
   kj::Maybe<Frame> next();
 
-private:
+ private:
   std::uint32_t payloadMax;
   kj::Array<kj::byte> buffer;
   std::size_t begin = 0, end = 0;

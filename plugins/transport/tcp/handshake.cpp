@@ -24,7 +24,7 @@ struct Received {
 
 sdk::Async<Received> receive(Socket& socket, FrameReader& reader) {
   for (;;) {
-    KJ_IF_MAYBE(frame, reader.next()) {
+    KJ_IF_MAYBE (frame, reader.next()) {
       co_return Received{frame->header.kind, kj::heapArray(frame->payload)};
     }
     co_await socket.readable();
@@ -72,8 +72,8 @@ sdk::Async<Greeting> greet(Socket& socket, FrameReader& reader, Greeting mine) {
   co_await sendAll(socket, encodeGreeting(Kind::HELLO, mine));
   auto answer = co_await receive(socket, reader);
   if (answer.kind == Kind::REFUSE) {
-    kj::throwFatalException(KJ_EXCEPTION(
-        FAILED, kj::str("refused by the peer: ", safeText(answer.payload))));
+    kj::throwFatalException(
+        KJ_EXCEPTION(FAILED, kj::str("refused by the peer: ", safeText(answer.payload))));
   }
   KJ_REQUIRE(answer.kind == Kind::WELCOME, "expected a welcome from the peer");
   auto greeting = decodeGreeting(answer.payload);
@@ -82,7 +82,9 @@ sdk::Async<Greeting> greet(Socket& socket, FrameReader& reader, Greeting mine) {
   co_return greeting;
 }
 
-sdk::Async<void> confirm(Socket& socket) { return sendAll(socket, encodeFrame(Kind::CONFIRM, 0, nullptr)); }
+sdk::Async<void> confirm(Socket& socket) {
+  return sendAll(socket, encodeFrame(Kind::CONFIRM, 0, nullptr));
+}
 
 sdk::Async<Greeting> welcome(Socket& socket, FrameReader& reader, Greeting mine, Judge& judge) {
   auto hello = co_await receive(socket, reader);

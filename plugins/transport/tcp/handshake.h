@@ -23,7 +23,8 @@ sdk::Async<void> confirm(Socket& socket);
 /// Expects HELLO, asks judge, answers WELCOME. Throws after it has sent a refusal.
 sdk::Async<Greeting> welcome(Socket& socket, FrameReader& reader, Greeting mine, Judge& judge);
 
-/// Waits for the CONFIRM of whom was welcomed. Throws DISCONNECTED if another connection was chosen.
+/// Waits for the CONFIRM of whom was welcomed. Throws DISCONNECTED if another connection was
+/// chosen.
 sdk::Async<void> awaitConfirm(Socket& socket, FrameReader& reader);
 
 /// Why greeting does not belong to this cluster and member, as text with the cure; "" if it does.

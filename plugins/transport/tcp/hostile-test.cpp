@@ -75,7 +75,8 @@ TEST_CASE("a wrong id at an address is refused on both sides") {
   three.peers(test.scope, {{1, one.address}, {3, three.address}});
 
   REQUIRE(test.until([&]() { return one.environment.countLines("link.failed peer=2") > 0; }));
-  REQUIRE(test.until([&]() { return one.environment.countLines("is not in this server's list") > 0; }));
+  REQUIRE(
+      test.until([&]() { return one.environment.countLines("is not in this server's list") > 0; }));
   REQUIRE(one.inbox.news.empty());
 }
 

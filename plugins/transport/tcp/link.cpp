@@ -9,9 +9,9 @@
 namespace polyquorum::tcp {
 namespace {
 
-constexpr std::size_t PIECES_MAX = 60;             // of the 64 that one system call takes
+constexpr std::size_t PIECES_MAX = 60;              // of the 64 that one system call takes
 constexpr std::size_t WRITE_BYTES_MAX = 512 << 10;  // one system call
-constexpr std::size_t TURN_BYTES_MAX = 2 << 20;    // then others have their turn
+constexpr std::size_t TURN_BYTES_MAX = 2 << 20;     // then others have their turn
 /// Credits and the ends of bulk streams. A peer that lets these pile up does not read at all.
 constexpr std::uint64_t CONTROL_BYTES_MAX = 1 << 20;
 
@@ -28,10 +28,15 @@ kj::ArrayPtr<const LaneRule> view(const std::vector<LaneRule>& rules) {
 
 }  // namespace
 
-Link::Link(LinkOwner& owner, Mailbag& mailbag, kj::Own<Socket> socket,
-           kj::Own<FrameReader> reader, const LinkSettings& settings)
-    : owner(owner), mailbag(mailbag), settings(settings), laneCount(settings.lanes.size()),
-      socket(kj::mv(socket)), reader(kj::mv(reader)), queue(view(withControl(settings.lanes))),
+Link::Link(LinkOwner& owner, Mailbag& mailbag, kj::Own<Socket> socket, kj::Own<FrameReader> reader,
+           const LinkSettings& settings)
+    : owner(owner),
+      mailbag(mailbag),
+      settings(settings),
+      laneCount(settings.lanes.size()),
+      socket(kj::mv(socket)),
+      reader(kj::mv(reader)),
+      queue(view(withControl(settings.lanes))),
       tasks(*this) {}
 
 Link::~Link() noexcept(false) {
@@ -68,15 +73,16 @@ void Link::control(Kind kind, std::uint32_t number, kj::ArrayPtr<const kj::byte>
 
 void Link::flush() {
   if (broken || waitingForSocket) return;
-  KJ_IF_MAYBE(exception, kj::runCatchingExceptions([this]() {
-    // A socket that took all that was given needs no waiting; one that did not says when.
-    if (!writeOnce()) return;
-    waitingForSocket = true;
-    tasks.add(socket->writable().then([this]() {
-      waitingForSocket = false;
-      flush();
-    }));
-  })) {
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([this]() {
+                 // A socket that took all that was given needs no waiting; one that did not says
+                 // when.
+                 if (!writeOnce()) return;
+                 waitingForSocket = true;
+                 tasks.add(socket->writable().then([this]() {
+                   waitingForSocket = false;
+                   flush();
+                 }));
+               })) {
     fail(exception->getDescription());
   }
 }
@@ -144,7 +150,8 @@ void Link::bulkSent(BulkOut& bulk, const BulkOut::Offer& offer, std::size_t size
 storage::Sink::Client Link::openBulk(kj::ArrayPtr<const kj::byte> header) {
   KJ_REQUIRE(header.size() <= BULK_HEADER_MAX, "the header of a bulk stream is too large",
              header.size());
-  KJ_REQUIRE(bulkOuts.size() < BULK_STREAMS_MAX, "too many bulk streams to one peer at once; end one");
+  KJ_REQUIRE(bulkOuts.size() < BULK_STREAMS_MAX,
+             "too many bulk streams to one peer at once; end one");
   BulkCarrier& carrier = *this;
   auto bulk = kj::heap<BulkOut>(carrier, ++bulkOutsOpened, header);
   bulkOuts.push_back(bulk.get());

@@ -16,7 +16,7 @@ namespace polyquorum::tcp {
 class Link;
 
 class LinkOwner {
-public:
+ public:
   virtual ~LinkOwner() noexcept(false) {}
   /// Called once. The owner must not destroy the link before the mailbag was emptied: parcels of it
   /// may wait there.
@@ -27,12 +27,12 @@ struct LinkSettings {
   std::uint32_t peer = 0;
   std::uint64_t number = 0;
   std::uint64_t incarnation = 0;
-  std::uint32_t peerFrameMax = 0;        ///< what the other side accepts
-  kj::ArrayPtr<const LaneRule> lanes;    ///< as given to start; copied
+  std::uint32_t peerFrameMax = 0;      ///< what the other side accepts
+  kj::ArrayPtr<const LaneRule> lanes;  ///< as given to start; copied
 };
 
 class Link final : private BulkCarrier, private kj::TaskSet::ErrorHandler {
-public:
+ public:
   Link(LinkOwner& owner, Mailbag& mailbag, kj::Own<Socket> socket, kj::Own<FrameReader> reader,
        const LinkSettings& settings);
   ~Link() noexcept(false);
@@ -58,7 +58,7 @@ public:
   /// Closes it; the owner is told.
   void fail(kj::StringPtr why);
 
-private:
+ private:
   struct BulkIn;
 
   LinkOwner& owner;

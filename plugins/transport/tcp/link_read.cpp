@@ -26,7 +26,7 @@ sdk::Async<void> Link::readAll() {
 
 void Link::handleFrames() {
   for (;;) {
-    KJ_IF_MAYBE(frame, reader->next()) {
+    KJ_IF_MAYBE (frame, reader->next()) {
       switch (frame->header.kind) {
         case Kind::PARCEL:
           KJ_REQUIRE(frame->header.number < laneCount, "a parcel names a lane that does not exist");
@@ -66,8 +66,10 @@ void Link::bulkOpened(const Frame& frame) {
   auto& bulk = *(bulkIns[frame.header.number] = kj::heap<BulkIn>(frame.header.number));
   storage::Sink::Client sink =
       mailbag.stream(settings.peer, settings.number, kj::heapArray(frame.payload));
-  bulk.receiving = receiveBulk(bulk, kj::mv(sink)).promise().eagerlyEvaluate(
-      [this](kj::Exception&& exception) { fail(exception.getDescription()); });
+  bulk.receiving =
+      receiveBulk(bulk, kj::mv(sink)).promise().eagerlyEvaluate([this](kj::Exception&& exception) {
+        fail(exception.getDescription());
+      });
 }
 
 void Link::handleBulk(const Frame& frame) {

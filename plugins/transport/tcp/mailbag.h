@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes up to the kernel: ups, downs, parcels and beginnings of bulk streams of all links, in one
-// order, one call of the inbox at a time.
+// What goes up to the kernel: ups, downs, parcels and beginnings of bulk streams of all links, in
+// one order, one call of the inbox at a time.
 #pragma once
 #include <kj/async.h>
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace polyquorum::tcp {
 
 class Mailbag {
-public:
+ public:
   explicit Mailbag(transport::Inbox::Client inbox);
   KJ_DISALLOW_COPY(Mailbag);
 
@@ -34,7 +34,7 @@ public:
   /// Delivers until it fails; rejects with what the inbox threw.
   kj::Promise<void> run();
 
-private:
+ private:
   enum class What { UP, DOWN, PARCEL, STREAM };
   struct Item {
     What what;

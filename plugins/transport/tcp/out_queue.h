@@ -24,7 +24,7 @@ struct LaneRule {
 using Pieces = std::vector<kj::ArrayPtr<const kj::byte>>;
 
 class OutQueue {
-public:
+ public:
   explicit OutQueue(kj::ArrayPtr<const LaneRule> rules)
       : rules(rules.begin(), rules.end()), lanes(rules.size()) {}
 
@@ -42,7 +42,7 @@ public:
   /// The socket took this many bytes of what gather() gave.
   void consumed(std::size_t size);
 
-private:
+ private:
   struct Slice {
     kj::Own<Chunk> chunk;
     kj::ArrayPtr<const kj::byte> frames;

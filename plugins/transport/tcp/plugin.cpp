@@ -7,7 +7,7 @@
 namespace polyquorum::tcp {
 
 class TcpPlugin final : public plugin::Plugin::Server {
-public:
+ public:
   explicit TcpPlugin(sdk::Environment& environment) : environment(environment) {}
 
   kj::Promise<void> describe(DescribeContext context) override {
@@ -33,10 +33,10 @@ public:
     Settings settings;
     settings.frameMax =
         static_cast<std::uint32_t>(options.bytes("frameMax", 64 << 20, 1 << 20, 512 << 20));
-    settings.retryMin = options.duration("retryMin", settings.retryMin, 1 * kj::MILLISECONDS,
-                                         10 * kj::SECONDS);
-    settings.retryMax = options.duration("retryMax", settings.retryMax, 10 * kj::MILLISECONDS,
-                                         60 * kj::SECONDS);
+    settings.retryMin =
+        options.duration("retryMin", settings.retryMin, 1 * kj::MILLISECONDS, 10 * kj::SECONDS);
+    settings.retryMax =
+        options.duration("retryMax", settings.retryMax, 10 * kj::MILLISECONDS, 60 * kj::SECONDS);
     settings.connectTimeout = options.duration("connectTimeout", settings.connectTimeout,
                                                50 * kj::MILLISECONDS, 60 * kj::SECONDS);
     settings.socket.silenceMaxMs = static_cast<unsigned>(
@@ -50,7 +50,7 @@ public:
     return kj::READY_NOW;
   }
 
-private:
+ private:
   sdk::Environment& environment;
 };
 

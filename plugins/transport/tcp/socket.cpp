@@ -22,9 +22,7 @@ template <typename T>
 struct Settle {
   kj::Own<kj::PromiseFulfiller<T>> fulfiller;
 
-  void fail(const Error& error) {
-    fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, error.message()));
-  }
+  void fail(const Error& error) { fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, error.message())); }
 };
 
 kj::String text(const tcp::endpoint& endpoint) {
@@ -52,9 +50,8 @@ void configure(tcp::socket& socket, const SocketSettings& settings) {
 }
 
 class AsioSocket final : public Socket {
-public:
-  AsioSocket(tcp::socket connected, const SocketSettings& settings)
-      : socket(kj::mv(connected)) {
+ public:
+  AsioSocket(tcp::socket connected, const SocketSettings& settings) : socket(kj::mv(connected)) {
     configure(socket, settings);
     Error error;
     auto endpoint = socket.remote_endpoint(error);
@@ -80,7 +77,7 @@ public:
 
   kj::StringPtr peer() const override { return name; }
 
-private:
+ private:
   tcp::socket socket;
   kj::String name;
   std::vector<asio::const_buffer> buffers;
@@ -88,8 +85,10 @@ private:
   kj::Promise<void> wait(tcp::socket::wait_type type) {
     auto pair = kj::newPromiseAndFulfiller<void>();
     socket.async_wait(type, [settle = Settle<void>{kj::mv(pair.fulfiller)}](Error error) mutable {
-      if (error) settle.fail(error);
-      else settle.fulfiller->fulfill();
+      if (error)
+        settle.fail(error);
+      else
+        settle.fulfiller->fulfill();
     });
     return kj::mv(pair.promise);
   }
@@ -108,7 +107,7 @@ private:
 };
 
 class AsioListener final : public Listener {
-public:
+ public:
   AsioListener(tcp::acceptor acceptor, const SocketSettings& settings)
       : acceptor(kj::mv(acceptor)), settings(settings) {}
 
@@ -117,16 +116,15 @@ public:
     acceptor.async_accept([settle = Settle<kj::Own<Socket>>{kj::mv(pair.fulfiller)},
                            settings = settings](Error error, tcp::socket socket) mutable {
       if (error) return settle.fail(error);
-      settle.fulfiller->rejectIfThrows([&]() {
-        settle.fulfiller->fulfill(kj::heap<AsioSocket>(kj::mv(socket), settings));
-      });
+      settle.fulfiller->rejectIfThrows(
+          [&]() { settle.fulfiller->fulfill(kj::heap<AsioSocket>(kj::mv(socket), settings)); });
     });
     return kj::mv(pair.promise);
   }
 
   std::uint16_t port() const override { return acceptor.local_endpoint().port(); }
 
-private:
+ private:
   tcp::acceptor acceptor;
   SocketSettings settings;
 };
@@ -160,23 +158,24 @@ kj::Promise<Endpoints> lookUp(tcp::resolver& resolver, HostPort where) {
     return Endpoints{tcp::endpoint(address, port)};
   }
   auto pair = kj::newPromiseAndFulfiller<Endpoints>();
-  resolver.async_resolve(
-      where.host, where.port,
-      [settle = Settle<Endpoints>{kj::mv(pair.fulfiller)}](Error error,
-                                                           tcp::resolver::results_type found) mutable {
-        if (error) return settle.fail(error);
-        Endpoints endpoints;
-        for (auto& entry : found) endpoints.push_back(entry.endpoint());
-        settle.fulfiller->fulfill(kj::mv(endpoints));
-      });
+  resolver.async_resolve(where.host, where.port,
+                         [settle = Settle<Endpoints>{kj::mv(pair.fulfiller)}](
+                             Error error, tcp::resolver::results_type found) mutable {
+                           if (error) return settle.fail(error);
+                           Endpoints endpoints;
+                           for (auto& entry : found) endpoints.push_back(entry.endpoint());
+                           settle.fulfiller->fulfill(kj::mv(endpoints));
+                         });
   return kj::mv(pair.promise);
 }
 
 kj::Promise<void> connect(tcp::socket& socket, tcp::endpoint to) {
   auto pair = kj::newPromiseAndFulfiller<void>();
   socket.async_connect(to, [settle = Settle<void>{kj::mv(pair.fulfiller)}](Error error) mutable {
-    if (error) settle.fail(error);
-    else settle.fulfiller->fulfill();
+    if (error)
+      settle.fail(error);
+    else
+      settle.fulfiller->fulfill();
   });
   return kj::mv(pair.promise);
 }

@@ -13,10 +13,10 @@ class io_context;
 
 namespace polyquorum::tcp {
 
-/// A connected, non-blocking stream. Dropping it closes the connection; promises of it may be dropped
-/// at any time.
+/// A connected, non-blocking stream. Dropping it closes the connection; promises of it may be
+/// dropped at any time.
 class Socket {
-public:
+ public:
   virtual ~Socket() noexcept(false) {}
 
   /// Resolves when there is something to read, an error and the end included.
@@ -33,7 +33,7 @@ public:
 };
 
 class Listener {
-public:
+ public:
   virtual ~Listener() noexcept(false) {}
   virtual kj::Promise<kj::Own<Socket>> accept() = 0;
   virtual std::uint16_t port() const = 0;

@@ -22,13 +22,13 @@ namespace polyquorum::tcp {
 
 /// After prototype.md, appendix B.
 class AsioPort final : public kj::EventPort {
-public:
+ public:
   boost::asio::io_context io{1};
   const kj::MonotonicClock& clock = kj::systemPreciseMonotonicClock();
   kj::TimerImpl timer{clock.now()};
 
   bool wait() override {
-    KJ_IF_MAYBE(us, timer.timeoutToNextEvent(clock.now(), kj::MICROSECONDS, 1'000'000)) {
+    KJ_IF_MAYBE (us, timer.timeoutToNextEvent(clock.now(), kj::MICROSECONDS, 1'000'000)) {
       io.run_one_for(std::chrono::microseconds(*us));
     } else {
       io.run_one();
@@ -43,21 +43,25 @@ public:
   }
   void wake() const override {}
 
-private:
+ private:
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
 };
 
 class TestEnvironment final : public sdk::Environment {
-public:
+ public:
   explicit TestEnvironment(AsioPort& port) : port(port) {}
   kj::Timer& timer() override { return port.timer; }
   std::int64_t wallTimeMs() override { return 0; }
-  std::uint64_t random() override { return seed = seed * 6364136223846793005u + 1442695040888963407u; }
+  std::uint64_t random() override {
+    return seed = seed * 6364136223846793005u + 1442695040888963407u;
+  }
   kj::Own<const kj::Directory> directory(kj::StringPtr) override {
     return kj::newInMemoryDirectory(kj::nullClock());
   }
   boost::asio::io_context& io() override { return port.io; }
-  kj::Promise<void> offload(kj::Function<void()> work) override { return kj::evalLater(kj::mv(work)); }
+  kj::Promise<void> offload(kj::Function<void()> work) override {
+    return kj::evalLater(kj::mv(work));
+  }
   void log(sdk::Level level, kj::StringPtr line) override {
     if (level >= sdk::Level::INFO) lines.emplace_back(line.cStr());
   }
@@ -70,7 +74,7 @@ public:
 
   std::vector<std::string> lines;
 
-private:
+ private:
   AsioPort& port;
   std::uint64_t seed = 1;
 };
@@ -85,7 +89,7 @@ struct SinkState {
 };
 
 class TestSink final : public storage::Sink::Server {
-public:
+ public:
   explicit TestSink(std::shared_ptr<SinkState> given) : owned(std::move(given)), state(*owned) {}
   ~TestSink() noexcept(false) { state.dropped = true; }
   kj::Promise<void> write(WriteContext context) override {
@@ -103,7 +107,7 @@ public:
     return kj::READY_NOW;
   }
 
-private:
+ private:
   std::shared_ptr<SinkState> owned;
   SinkState& state;
 };
@@ -151,7 +155,7 @@ struct InboxState {
 };
 
 class TestInbox final : public transport::Inbox::Server {
-public:
+ public:
   explicit TestInbox(InboxState& state) : state(state) {}
   kj::Promise<void> deliver(DeliverContext context) override {
     state.calls++;
@@ -183,7 +187,7 @@ public:
     return kj::READY_NOW;
   }
 
-private:
+ private:
   InboxState& state;
 };
 
@@ -262,7 +266,8 @@ struct TestNode {
   storage::Sink::Client stream(std::uint32_t to, const std::string& header) {
     auto request = use().streamRequest();
     request.setTo(to);
-    request.setHeader(kj::arrayPtr(reinterpret_cast<const kj::byte*>(header.data()), header.size()));
+    request.setHeader(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(header.data()), header.size()));
     return request.send().getSink();
   }
 };

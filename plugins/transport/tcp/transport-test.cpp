@@ -34,7 +34,8 @@ TEST_CASE("two members that dial each other at once end up with exactly one link
 
 TEST_CASE("parcels of a fifo lane arrive once, in order, joined from their pieces") {
   TestLoop test;
-  TestNode one(test.port, test.scope, 1), two(test.port, test.scope, 2), three(test.port, test.scope, 3);
+  TestNode one(test.port, test.scope, 1), two(test.port, test.scope, 2),
+      three(test.port, test.scope, 3);
   std::vector<std::pair<std::uint32_t, std::string>> all{
       {1, one.address}, {2, two.address}, {3, three.address}};
   for (auto* node : {&one, &two, &three}) node->peers(test.scope, all);
@@ -149,7 +150,8 @@ TEST_CASE("an inbox that does not return stops the reading, and later nothing is
   for (int i = 0; i < 300; i++) REQUIRE(got[i] == std::to_string(i) + big);
 }
 
-TEST_CASE("a parcel of many megabytes arrives whole; one above frameMax closes the link with a line") {
+TEST_CASE(
+    "a parcel of many megabytes arrives whole; one above frameMax closes the link with a line") {
   TestLoop test;
   Settings settings;
   settings.frameMax = 8 << 20;
@@ -178,7 +180,8 @@ TEST_CASE("a member that leaves the list loses its link when idle and is refused
 
   one.peers(test.scope, {{1, one.address}});
   REQUIRE(test.until([&]() { return two.inbox.count(Happened::DOWN) == 1; }));
-  REQUIRE(test.until([&]() { return two.environment.countLines("is not in this server's list") > 0; }));
+  REQUIRE(
+      test.until([&]() { return two.environment.countLines("is not in this server's list") > 0; }));
   REQUIRE(one.inbox.count(Happened::UP) == 1);
 }
 

@@ -132,9 +132,11 @@ Link* TcpTransport::linkTo(transport::Address::Reader to) {
 void TcpTransport::push(Link& link, std::uint16_t lane, Chunk& chunk,
                         kj::ArrayPtr<const kj::byte> frame) {
   if (frame.size() - HEADER_SIZE <= link.frameMax()) return link.push(lane, chunk, frame);
-  auto why = kj::str("a parcel of ", frame.size() - HEADER_SIZE, " bytes exceeds the peer's frameMax ",
-                     link.frameMax(), "; raise frameMax of the transport on all servers");
-  complain(sdk::Level::ERROR, "too large", kj::str("parcel.too_large peer=", link.peer(), ": ", why));
+  auto why =
+      kj::str("a parcel of ", frame.size() - HEADER_SIZE, " bytes exceeds the peer's frameMax ",
+              link.frameMax(), "; raise frameMax of the transport on all servers");
+  complain(sdk::Level::ERROR, "too large",
+           kj::str("parcel.too_large peer=", link.peer(), ": ", why));
   link.fail(why);
 }
 
@@ -186,9 +188,9 @@ kj::Promise<void> TcpTransport::stream(StreamContext context) {
   auto found = byId.find(params.getTo());
   auto* link = found == byId.end() ? nullptr : found->second->link.get();
   if (link == nullptr || (params.getLink() != 0 && params.getLink() != link->number())) {
-    kj::throwFatalException(KJ_EXCEPTION(
-        DISCONNECTED, kj::str("link ", params.getLink(), " to member ", params.getTo(),
-                              " is not open any more")));
+    kj::throwFatalException(
+        KJ_EXCEPTION(DISCONNECTED, kj::str("link ", params.getLink(), " to member ", params.getTo(),
+                                           " is not open any more")));
   }
   context.getResults().setSink(link->openBulk(params.getHeader()));
   return kj::READY_NOW;
@@ -196,8 +198,8 @@ kj::Promise<void> TcpTransport::stream(StreamContext context) {
 
 void TcpTransport::linkBroken(Link& link, kj::StringPtr why) {
   auto& peer = *byId.at(link.peer());
-  environment.log(sdk::Level::INFO, kj::str("link.down peer=", link.peer(), " link=", link.number(),
-                                            ": ", why));
+  environment.log(sdk::Level::INFO,
+                  kj::str("link.down peer=", link.peer(), " link=", link.number(), ": ", why));
   mailbag->down(link.peer(), link.number(), why);
   // A link that did not last is tried again with the same patience as one that never came up.
   if (environment.timer().now() - peer.linkedSince >= settings.retryMax) peer.attempt = 0;

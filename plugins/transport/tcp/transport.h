@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is linked with whom: listens, dials, decides which connection is the link, and routes parcels.
-// Bytes on a link are link.h, greetings handshake.h.
+// Who is linked with whom: listens, dials, decides which connection is the link, and routes
+// parcels. Bytes on a link are link.h, greetings handshake.h.
 #pragma once
 #include <kj/async.h>
 #include <map>
@@ -26,12 +26,12 @@ struct Settings {
 
 /// One per node. Both members of a pair dial while they are not linked, so a server that returns is
 /// linked at once. Of two dials that meet, the lower id decides: it confirms its own unless it has
-/// already answered the higher one's, and the higher id waits for that. A newer confirmed connection
-/// replaces an older one, which the other side must have given up.
+/// already answered the higher one's, and the higher id waits for that. A newer confirmed
+/// connection replaces an older one, which the other side must have given up.
 class TcpTransport final : public transport::Transport::Server,
                            private LinkOwner,
                            private kj::TaskSet::ErrorHandler {
-public:
+ public:
   TcpTransport(sdk::Environment& environment, const Settings& settings);
   ~TcpTransport() noexcept(false);
 
@@ -45,7 +45,7 @@ public:
   /// What a greeting says of the table of lanes.
   std::uint32_t lanesChecksum() const { return mine.lanes; }
 
-private:
+ private:
   struct Peer {
     std::uint32_t id = 0;
     kj::String address;

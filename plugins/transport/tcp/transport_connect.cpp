@@ -75,7 +75,8 @@ sdk::Async<void> TcpTransport::receiveDial(kj::Own<Socket> socket) {
   // The port of a dialer changes with each try; its address does not.
   auto host = kj::heapString(from.slice(0, from.findLast(':').orDefault(from.size())));
   if (serious) {
-    complain(sdk::Level::WARNING, kj::str(host, problem), kj::str("link.refused from=", from, ": ", problem));
+    complain(sdk::Level::WARNING, kj::str(host, problem),
+             kj::str("link.refused from=", from, ": ", problem));
   } else {
     environment.log(sdk::Level::DEBUG, kj::str("link.dropped from=", from, ": ", problem));
   }
@@ -170,8 +171,9 @@ void TcpTransport::adopt(Peer& peer, kj::Own<Socket> socket, kj::Own<FrameReader
   link.incarnation = greeting.incarnation;
   link.peerFrameMax = greeting.frameMax;
   link.lanes = kj::arrayPtr(lanes.data(), lanes.size());
-  environment.log(sdk::Level::INFO, kj::str("link.up peer=", peer.id, " link=", link.number,
-                                            " incarnation=", link.incarnation, " at=", socket->peer()));
+  environment.log(sdk::Level::INFO,
+                  kj::str("link.up peer=", peer.id, " link=", link.number,
+                          " incarnation=", link.incarnation, " at=", socket->peer()));
   peer.linkedSince = environment.timer().now();
   mailbag->up(peer.id, link.number, link.incarnation);
   LinkOwner& owner = *this;

@@ -44,7 +44,7 @@ TEST_CASE("frames that come byte by byte are read whole") {
   for (auto* whole : {&first, &second}) {
     for (auto& byte : *whole) {
       feed(reader, kj::arrayPtr(&byte, 1));
-      KJ_IF_MAYBE(frame, reader.next()) {
+      KJ_IF_MAYBE (frame, reader.next()) {
         frames++;
         if (frames == 1) REQUIRE(kj::str(frame->payload.asChars()) == "hello");
         REQUIRE(frame->header.number == (frames == 1 ? 3 : 9));
@@ -54,7 +54,8 @@ TEST_CASE("frames that come byte by byte are read whole") {
   REQUIRE(frames == 2);
 }
 
-TEST_CASE("a flipped bit anywhere in a frame is found, a huge length before anything is allocated") {
+TEST_CASE(
+    "a flipped bit anywhere in a frame is found, a huge length before anything is allocated") {
   auto frame = encodeFrame(Kind::PARCEL, 1, kj::StringPtr("some payload").asBytes());
   for (std::size_t bit = 32; bit < frame.size() * 8; bit++) {
     if (bit / 8 >= 5 && bit / 8 < 8) continue;  // reserved

@@ -20,7 +20,8 @@ void put(kj::byte* out, T value) {
 template <typename T>
 T get(const kj::byte* in) {
   T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); i++) value |= static_cast<T>(static_cast<T>(in[i]) << (8 * i));
+  for (std::size_t i = 0; i < sizeof(T); i++)
+    value |= static_cast<T>(static_cast<T>(in[i]) << (8 * i));
   return value;
 }
 

@@ -25,15 +25,15 @@ constexpr std::uint32_t BULK_STREAMS_MAX = 16;
 constexpr std::uint32_t REASON_BYTES_MAX = 1024;
 
 enum class Kind : std::uint8_t {
-  HELLO = 1,       // dialer: who I am, whom I want
-  WELCOME = 2,     // acceptor: who I am
-  CONFIRM = 3,     // dialer: this connection is the link
-  REFUSE = 4,      // either: why not, as text
-  PARCEL = 5,      // number: lane
-  BULK_OPEN = 6,   // number: stream; payload: its header
+  HELLO = 1,      // dialer: who I am, whom I want
+  WELCOME = 2,    // acceptor: who I am
+  CONFIRM = 3,    // dialer: this connection is the link
+  REFUSE = 4,     // either: why not, as text
+  PARCEL = 5,     // number: lane
+  BULK_OPEN = 6,  // number: stream; payload: its header
   BULK_DATA = 7,
-  BULK_END = 8,    // sender: that was all
-  BULK_CANCEL = 9, // sender: forget it
+  BULK_END = 8,      // sender: that was all
+  BULK_CANCEL = 9,   // sender: forget it
   BULK_CREDIT = 10,  // receiver: payload is a u32, bytes taken
   BULK_DONE = 11,    // receiver: all taken and durable
   BULK_FAILED = 12,  // receiver: why not, as text
