@@ -51,7 +51,8 @@ Exit check(const std::vector<std::string>& paths, Format format) {
       kernel::load(config);
       for (auto& hint : config.hints) {
         addRow(rows, "hint", hint);
-        if (format == Format::TABLE) std::cout << paint(Colour::YELLOW, "hint ") << hint.text() << "\n";
+        if (format == Format::TABLE)
+          std::cout << paint(Colour::YELLOW, "hint ") << hint.text() << "\n";
       }
     } catch (const kernel::ConfigError& error) {
       broken++;
@@ -115,7 +116,7 @@ void explainPlugin(const kernel::Config& config, const kernel::PluginUse& use,
     for (auto& given : complete.options) {
       if (given.name != option.getName().cStr()) continue;
       value = given.value;
-      origin = given.place.line == 0 ? "sessions.tickTime" : given.place.text();
+      origin = given.place.line == 0 ? "as the kernel's" : given.place.text();
     }
     rows.add({key + "." + option.getName().cStr(), value, origin, option.getAccepted().cStr(),
               option.getMeaning().cStr()});

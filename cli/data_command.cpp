@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `polyquorum ls|get|set|create|rm|stat|watch`: their command lines. What they do is data_verbs.cpp.
+// `polyquorum ls|get|set|create|rm|stat|watch`: their command lines. What they do is
+// data_verbs.cpp.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include "cli/commands.h"
@@ -60,8 +61,8 @@ void addData(CLI::App& app, Context& context) {
   removing->add_flag("--yes", arguments->yes, "Do not ask");
   version(removing);
   addVerb(app, context, arguments, "stat", "Print the stat of a node", statNode);
-  auto* watching = addVerb(app, context, arguments, "watch", "Print changes as they happen",
-                           watchNode);
+  auto* watching =
+      addVerb(app, context, arguments, "watch", "Print changes as they happen", watchNode);
   watching->add_flag("-r,--recursive", arguments->recursive, "Of the whole tree below, too");
   watching->add_option("--count", arguments->count, "End after so many events");
 }

@@ -27,7 +27,9 @@ std::string endpointsOf(const DataArguments& arguments) {
   auto code = FAILED;
   std::string next;
   switch (error) {
-    case zk::Error::NO_NODE: code = NOT_FOUND; break;
+    case zk::Error::NO_NODE:
+      code = NOT_FOUND;
+      break;
     case zk::Error::NODE_EXISTS:
       code = CONFLICT;
       next = "; change it with `polyquorum set`";
@@ -40,42 +42,45 @@ std::string endpointsOf(const DataArguments& arguments) {
       code = CONFLICT;
       next = "; add -r to remove what is below, too";
       break;
-    case zk::Error::NO_AUTH: next = "; identify yourself with --auth digest:user:password"; break;
+    case zk::Error::NO_AUTH:
+      next = "; identify yourself with --auth digest:user:password";
+      break;
     case zk::Error::CONNECTION_LOSS:
     case zk::Error::OPERATION_TIMEOUT:
     case zk::Error::SESSION_EXPIRED:
       code = change ? UNKNOWN : UNAVAILABLE;
       if (change) next = "; it may have happened: look before you try again";
       break;
-    default: break;
+    default:
+      break;
   }
   throw Refusal(code, what + ": " + zk::text(error) + " (" + zk::name(error) + ")" + next);
 }
 
 /// A session for one verb, identified if asked.
 class Connection {
-public:
+ public:
   explicit Connection(const DataArguments& arguments) {
     zk::SessionSettings settings;
     settings.endpoints = endpointsOf(arguments);
     try {
       session = std::make_unique<zk::Session>(settings);
     } catch (const zk::Unreachable& error) {
-      throw Refusal(UNAVAILABLE, std::string(error.what()) +
-                                     "; is the cluster up? See `polyquorum status`");
+      throw Refusal(UNAVAILABLE,
+                    std::string(error.what()) + "; is the cluster up? See `polyquorum status`");
     }
     if (arguments.auth.empty()) return;
     auto colon = arguments.auth.find(':');
     if (colon == std::string::npos) {
       throw Refusal(USAGE, "--auth is SCHEME:CREDENTIALS, e.g. digest:user:password");
     }
-    auto error = session->authenticate(arguments.auth.substr(0, colon),
-                                       arguments.auth.substr(colon + 1));
+    auto error =
+        session->authenticate(arguments.auth.substr(0, colon), arguments.auth.substr(colon + 1));
     if (error != zk::Error::OK) refuse(error, "--auth", false);
   }
   zk::Session* operator->() { return session.get(); }
 
-private:
+ private:
   std::unique_ptr<zk::Session> session;
 };
 
@@ -115,12 +120,13 @@ std::string statJson(const zk::Stat& stat) {
   auto number = [](const char* name, long long value) {
     return jsonText(name) + ": " + std::to_string(value) + ", ";
   };
-  return "{" + ("\"czxid\": " + jsonText(hex(stat.czxid))) + ", \"mzxid\": " +
-         jsonText(hex(stat.mzxid)) + ", \"pzxid\": " + jsonText(hex(stat.pzxid)) + ", " +
-         number("ctimeMs", stat.ctimeMs) + number("mtimeMs", stat.mtimeMs) +
+  return "{" + ("\"czxid\": " + jsonText(hex(stat.czxid))) +
+         ", \"mzxid\": " + jsonText(hex(stat.mzxid)) + ", \"pzxid\": " + jsonText(hex(stat.pzxid)) +
+         ", " + number("ctimeMs", stat.ctimeMs) + number("mtimeMs", stat.mtimeMs) +
          number("version", stat.version) + number("cversion", stat.cversion) +
-         number("aversion", stat.aversion) + "\"ephemeralOwner\": " +
-         jsonText(hex(stat.ephemeralOwner)) + ", " + number("dataLength", stat.dataLength) +
+         number("aversion", stat.aversion) +
+         "\"ephemeralOwner\": " + jsonText(hex(stat.ephemeralOwner)) + ", " +
+         number("dataLength", stat.dataLength) +
          "\"numChildren\": " + std::to_string(stat.numChildren) + "}";
 }
 
@@ -219,7 +225,8 @@ Exit listNode(const DataArguments& arguments, Format format) {
     for (auto& name : names) std::cout << name << "\n";
   } else {
     std::cout << "[";
-    for (std::size_t i = 0; i < names.size(); i++) std::cout << (i ? ", " : "") << jsonText(names[i]);
+    for (std::size_t i = 0; i < names.size(); i++)
+      std::cout << (i ? ", " : "") << jsonText(names[i]);
     std::cout << "]\n";
   }
   return DONE;
@@ -249,8 +256,10 @@ Exit setNode(const DataArguments& arguments, Format format) {
   Connection session(arguments);
   auto stat = session->set(arguments.path, dataOf(arguments), arguments.version);
   if (!stat) refuse(stat.error, arguments.path, true);
-  if (format == Format::JSON) std::cout << statJson(stat.value) << "\n";
-  else std::cout << "version " << stat.value.version << "\n";
+  if (format == Format::JSON)
+    std::cout << statJson(stat.value) << "\n";
+  else
+    std::cout << "version " << stat.value.version << "\n";
   return DONE;
 }
 
@@ -261,12 +270,15 @@ Exit createNode(const DataArguments& arguments, Format format) {
   Connection session(arguments);
   auto created = session->create(arguments.path, dataOf(arguments), mode, {zk::Acl()}, ttlMs);
   if (created.error == zk::Error::NO_NODE) {
-    throw Refusal(NOT_FOUND, arguments.path + ": its parent does not exist (NoNode); create that "
-                                              "one first");
+    throw Refusal(NOT_FOUND, arguments.path +
+                                 ": its parent does not exist (NoNode); create that "
+                                 "one first");
   }
   if (!created) refuse(created.error, arguments.path, true);
-  if (format == Format::JSON) std::cout << "{\"path\": " << jsonText(created.value.path) << "}\n";
-  else std::cout << created.value.path << "\n";
+  if (format == Format::JSON)
+    std::cout << "{\"path\": " << jsonText(created.value.path) << "}\n";
+  else
+    std::cout << created.value.path << "\n";
   std::cout << std::flush;
   if (!arguments.ephemeral) return DONE;
   say("it lives as long as this session: until Ctrl-C");
@@ -302,8 +314,10 @@ Exit statNode(const DataArguments& arguments, Format format) {
   Connection session(arguments);
   auto stat = session->exists(arguments.path);
   if (!stat) refuse(stat.error, arguments.path, false);
-  if (format == Format::JSON) std::cout << statJson(stat.value) << "\n";
-  else std::cout << statTable(stat.value).text(false);
+  if (format == Format::JSON)
+    std::cout << statJson(stat.value) << "\n";
+  else
+    std::cout << statTable(stat.value).text(false);
   return DONE;
 }
 
@@ -322,8 +336,9 @@ Exit watchNode(const DataArguments& arguments, Format format) {
     seen++;
     auto zxid = notice->zxid >= 0 ? hex(notice->zxid) : std::string();
     if (format == Format::JSON) {
-      std::cout << "{\"event\": " << jsonText(zk::text(notice->change)) << ", \"path\": "
-                << jsonText(notice->path) << ", \"zxid\": " << jsonText(zxid) << "}\n";
+      std::cout << "{\"event\": " << jsonText(zk::text(notice->change))
+                << ", \"path\": " << jsonText(notice->path) << ", \"zxid\": " << jsonText(zxid)
+                << "}\n";
     } else {
       std::cout << zk::text(notice->change) << " " << notice->path
                 << (zxid.empty() ? "" : " " + zxid) << "\n";

@@ -27,7 +27,7 @@ struct Folder {
 
 /// A server that says one thing to whoever connects, once.
 class Parrot {
-public:
+ public:
   explicit Parrot(const std::string& answer) {
     fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -53,7 +53,7 @@ public:
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(port); }
 
-private:
+ private:
   int fd;
   unsigned port;
   std::thread thread;
@@ -96,7 +96,8 @@ TEST_CASE("local cluster: servers are asked over the network, and nobody hangs")
   getsockname(deaf, reinterpret_cast<sockaddr*>(&address), &size);
 
   auto states = askServers(
-      {parrot.address(), "127.0.0.1:" + std::to_string(ntohs(address.sin_port)), "", "[::1]:1"}, 200);
+      {parrot.address(), "127.0.0.1:" + std::to_string(ntohs(address.sin_port)), "", "[::1]:1"},
+      200);
   close(deaf);
 
   REQUIRE(states[0].mode == "leader");

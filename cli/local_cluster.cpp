@@ -33,7 +33,8 @@ bool portIsFree(unsigned port) {
 }
 
 /// count ports that are free now, from first on, none of them among taken.
-std::vector<unsigned> takePorts(unsigned first, unsigned count, const std::vector<unsigned>& taken) {
+std::vector<unsigned> takePorts(unsigned first, unsigned count,
+                                const std::vector<unsigned>& taken) {
   std::vector<unsigned> ports;
   for (auto port = first; ports.size() < count; port++) {
     if (port > 65535) throw Refusal(FAILED, "no port is free; choose a lower --base-port");
@@ -66,7 +67,8 @@ std::string defaultClusterFolder() {
   const char* state = std::getenv("XDG_STATE_HOME");
   const char* home = std::getenv("HOME");
   if (state != nullptr && *state == '/') return std::string(state) + "/polyquorum/cluster";
-  if (home != nullptr && *home == '/') return std::string(home) + "/.local/state/polyquorum/cluster";
+  if (home != nullptr && *home == '/')
+    return std::string(home) + "/.local/state/polyquorum/cluster";
   return "/tmp/polyquorum-" + std::to_string(getuid()) + "/cluster";
 }
 
@@ -80,11 +82,12 @@ std::string clusterYaml(const ClusterWish& wish) {
             ", zookeeper: 127.0.0.1:" + std::to_string(doors[id - 1]) + ", data: data/" + number +
             " }\n";
   }
-  return "# Written by `polyquorum cluster up`; `polyquorum config explain` tells what can be added.\n"
-         "cluster:\n  name: local\n  servers:\n" + rows + "plugins:\n  election:  { use: " +
-         wish.election + " }\n  consensus: { use: " + wish.consensus + " }\n  storage:   { use: " +
-         wish.storage + " }\n  transport: { use: " + wish.transport +
-         " }\n  api:       [ { use: zookeeper } ]\n";
+  return "# Written by `polyquorum cluster up`; `polyquorum config explain` tells what can be "
+         "added.\n"
+         "cluster:\n  name: local\n  servers:\n" +
+         rows + "plugins:\n  election:  { use: " + wish.election +
+         " }\n  consensus: { use: " + wish.consensus + " }\n  storage:   { use: " + wish.storage +
+         " }\n  transport: { use: " + wish.transport + " }\n  api:       [ { use: zookeeper } ]\n";
 }
 
 std::string zookeeperAddress(const kernel::ServerRow& row) {
@@ -125,7 +128,8 @@ LocalCluster LocalCluster::prepare(const std::string& folder, const std::string&
                                    const ClusterWish& wish) {
   auto where = fs::absolute(folder).lexically_normal().string();
   makeFolder(where);
-  auto config = file.empty() ? where + "/cluster.yaml" : fs::absolute(file).lexically_normal().string();
+  auto config =
+      file.empty() ? where + "/cluster.yaml" : fs::absolute(file).lexically_normal().string();
   std::error_code error;
   if (file.empty() && !fs::exists(config, error)) {
     std::ofstream stream(config);
@@ -138,7 +142,8 @@ LocalCluster LocalCluster::prepare(const std::string& folder, const std::string&
   for (auto& row : cluster.theConfig.servers) {
     if (isLoopback(row.peer)) continue;
     throw Refusal(USAGE, "server " + std::to_string(row.id) + " of " + config + " is at " +
-                             row.peer + ", which is not this machine; start it there with "
+                             row.peer +
+                             ", which is not this machine; start it there with "
                              "`polyquorum server`");
   }
   std::ofstream(where + "/config") << config << "\n";
@@ -208,10 +213,10 @@ Table LocalCluster::table(const std::vector<ServerState>& states) const {
     auto& row = theConfig.servers[i];
     auto& state = states[i];
     auto pid = process(row.id).pid;
-    std::string role = state.serving     ? state.mode
-                       : state.answered  ? "waiting for a leader"
-                       : pid != 0        ? "not answering"
-                                         : "down";
+    std::string role = state.serving    ? state.mode
+                       : state.answered ? "waiting for a leader"
+                       : pid != 0       ? "not answering"
+                                        : "down";
     table.add({std::to_string(row.id), role, zookeeperAddress(row), row.peer,
                pid == 0 ? "" : std::to_string(pid), state.zxid, state.nodes, state.connections});
   }

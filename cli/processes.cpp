@@ -71,7 +71,8 @@ ProcessId launch(const Launch& launch) {
   auto pid = fork();
   if (pid == 0) becomeServer(program.c_str(), arguments.data(), log, launch.detached, parent);
   close(log);
-  if (pid < 0) throw Refusal(FAILED, std::string("cannot start a process: ") + std::strerror(errno));
+  if (pid < 0)
+    throw Refusal(FAILED, std::string("cannot start a process: ") + std::strerror(errno));
   return {pid, startTimeOf(pid)};
 }
 

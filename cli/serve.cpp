@@ -28,7 +28,7 @@ long long sinceStartMs(std::chrono::steady_clock::time_point start) {
 
 /// The first SIGTERM or SIGINT fulfils; the second ends the process.
 class Signals {
-public:
+ public:
   explicit Signals(boost::asio::io_context& io) : set(io, SIGTERM, SIGINT) {
     auto paf = kj::newPromiseAndFulfiller<int>();
     fulfiller = kj::mv(paf.fulfiller);
@@ -37,7 +37,7 @@ public:
   }
   kj::Promise<int> first() { return kj::mv(promise); }
 
-private:
+ private:
   boost::asio::signal_set set;
   kj::Own<kj::PromiseFulfiller<int>> fulfiller;
   kj::Promise<int> promise = nullptr;
@@ -71,10 +71,12 @@ std::string doors(const kernel::ServerRow& row) {
 
 }  // namespace
 
-Exit serve(const kernel::Config& config, const ServeSettings& settings) {
+Exit serve(const kernel::Config& given, const ServeSettings& settings) {
   auto start = std::chrono::steady_clock::now();
+  rowOf(given, settings.id);
+  auto wiring = kernel::load(given);
+  auto config = kernel::completed(given, wiring);
   auto& row = rowOf(config, settings.id);
-  auto wiring = kernel::load(config);
   signal(SIGPIPE, SIG_IGN);
   kernel::EventPort port;
   kj::EventLoop loop(port);
@@ -110,9 +112,9 @@ Exit serve(const kernel::Config& config, const ServeSettings& settings) {
     environment.timer().timeoutAfter(STOP_LIMIT, node->stop()).wait(scope);
     log(sdk::Level::INFO, "server.stopped id=" + std::to_string(row.id));
   });
-  KJ_IF_MAYBE(exception, thrown) {
-    log(sdk::Level::ERROR, std::string("server.failed reason=") +
-                               exception->getDescription().cStr());
+  KJ_IF_MAYBE (exception, thrown) {
+    log(sdk::Level::ERROR,
+        std::string("server.failed reason=") + exception->getDescription().cStr());
     code = FAILED;
   }
   return code;

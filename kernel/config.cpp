@@ -26,7 +26,7 @@ struct Stop {};
 
 /// Builds the tree from the parser's events.
 class Builder final : public YAML::EventHandler {
-public:
+ public:
   Builder(const std::string& file, std::vector<Problem>& problems)
       : file(file), problems(problems) {}
 
@@ -37,8 +37,8 @@ public:
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents == 1) return;
-    problems.push_back({at(mark), "",
-                        "a second YAML document begins here; keep one document in the file"});
+    problems.push_back(
+        {at(mark), "", "a second YAML document begins here; keep one document in the file"});
     throw Stop();
   }
   void OnDocumentEnd() override {}
@@ -81,7 +81,7 @@ public:
   }
   void OnMapEnd() override { end(); }
 
-private:
+ private:
   /// A container that is still being read. awaiting: a map's key was read, its value was not.
   struct Open {
     Tree tree;
@@ -108,8 +108,8 @@ private:
 
   void refuseExtras(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (anchor != YAML::NullAnchor) {
-      problems.push_back({at(mark), path(),
-                          "anchors (&name) are not accepted; write the value out each time"});
+      problems.push_back(
+          {at(mark), path(), "anchors (&name) are not accepted; write the value out each time"});
     }
     if (!tag.empty() && tag != "?" && tag != "!") {
       problems.push_back({at(mark), path(), "tags (!name) are not accepted; remove the tag"});
@@ -120,8 +120,8 @@ private:
              YAML::anchor_t anchor) {
     refuseExtras(mark, tag, anchor);
     if (open.size() == DEPTH_MAX) {
-      problems.push_back({at(mark), path(),
-                          "nested deeper than " + std::to_string(DEPTH_MAX) + " levels"});
+      problems.push_back(
+          {at(mark), path(), "nested deeper than " + std::to_string(DEPTH_MAX) + " levels"});
       throw Stop();
     }
     Open level;
@@ -169,7 +169,8 @@ private:
     } else if (tree.text == "<<") {
       level.ignore = true;
       level.tree.refused = true;
-      problems.push_back({tree.place, where, "merge keys (<<) are not accepted; write the keys out"});
+      problems.push_back(
+          {tree.place, where, "merge keys (<<) are not accepted; write the keys out"});
     } else if (auto* first = level.tree.find(tree.text)) {
       level.ignore = true;
       problems.push_back({tree.place, path(),
@@ -220,7 +221,8 @@ bool checkCharacters(const std::string& text, const std::string& file,
       problems.push_back({{file, line, column}, "", "a tab in front of a line; use spaces"});
       indenting = false;
     } else if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
-      problems.push_back({{file, line, column}, "",
+      problems.push_back({{file, line, column},
+                          "",
                           "a control character (code " + std::to_string(c) + "); remove it"});
     }
     if (c != ' ') indenting = c == '\n';
@@ -234,9 +236,7 @@ bool checkCharacters(const std::string& text, const std::string& file,
 Place whole(const std::string& file) { return {file, 0, 0}; }
 
 std::string readText(const std::string& file) {
-  auto refuse = [&](const std::string& reason) {
-    throw ConfigError({{whole(file), "", reason}});
-  };
+  auto refuse = [&](const std::string& reason) { throw ConfigError({{whole(file), "", reason}}); };
   // Non-blocking, so that a FIFO without a writer is refused instead of waited for.
   int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One YAML file for the whole cluster, read strictly into plain structs. Nothing is started here; every
-// problem is found at once. yaml-cpp is included by config.cpp only.
+// One YAML file for the whole cluster, read strictly into plain structs. Nothing is started here;
+// every problem is found at once. yaml-cpp is included by config.cpp only.
 #pragma once
 #include <cstdint>
 #include <stdexcept>
@@ -43,7 +43,7 @@ struct ServerRow {
   std::string peer;                      ///< host:port where the other members reach it
   std::string data;                      ///< absolute path of the data directory
   std::string log;                       ///< absolute path of the log directory; data if not given
-  /// The other keys: listen addresses of the APIs of that name, e.g. ("zookeeper", "127.0.0.1:2181").
+  /// The other keys: listen addresses of the APIs of that name: ("zookeeper", "127.0.0.1:2181").
   std::vector<std::pair<std::string, std::string>> apis;
   Place place;
 };

@@ -37,8 +37,8 @@ bool isWord(const std::string& text) {
 bool isClusterName(const std::string& text) {
   if (text.empty() || text.size() > 64) return false;
   return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
   });
 }
 
@@ -61,8 +61,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
   for (std::size_t j = 0; j <= b.size(); j++) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); i++) {
     for (std::size_t j = 1; j <= b.size(); j++) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
-                          d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      d[i][j] =
+          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
       bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
@@ -110,9 +110,9 @@ PluginUse readUse(RuleReader& reader, const Tree& tree, const std::string& kind,
                    "is missing; name a plugin, e.g. { use: NAME }; `polyquorum plugins list` "
                    "shows them");
   } else if (name != nullptr && !isWord(name->text)) {
-    reader.problem(name->place, dotted(key, "use"),
-                   quote(name->text) +
-                       " is no plugin name; use small letters, digits and _, not a path");
+    reader.problem(
+        name->place, dotted(key, "use"),
+        quote(name->text) + " is no plugin name; use small letters, digits and _, not a path");
   } else if (name != nullptr) {
     use.name = name->text;
   }
@@ -128,7 +128,8 @@ void readApis(RuleReader& reader, const Tree& list) {
                           "is not a list; write [ { use: NAME } ], one item for each API");
   }
   if (list.members.empty()) {
-    reader.problem(list.place, "plugins.api", "is empty; without an API nobody can use the cluster");
+    reader.problem(list.place, "plugins.api",
+                   "is empty; without an API nobody can use the cluster");
   }
   for (std::size_t i = 0; i < list.members.size(); i++) {
     auto key = "plugins.api[" + std::to_string(i) + "]";
@@ -209,15 +210,15 @@ void readSettings(RuleReader& reader, const Tree& root) {
   snapshot.purgeIntervalMs = reader.durationMs(snapshots, "snapshots", "purgeInterval",
                                                snapshot.purgeIntervalMs, 0, 365 * DAY_MS);
   auto& reaping = section(reader, root, "reaping", {"interval", "perMinute"});
-  config.reaping.intervalMs = reader.durationMs(reaping, "reaping", "interval",
-                                                config.reaping.intervalMs, 10, DAY_MS);
+  config.reaping.intervalMs =
+      reader.durationMs(reaping, "reaping", "interval", config.reaping.intervalMs, 10, DAY_MS);
   config.reaping.perMinute =
       reader.number(reaping, "reaping", "perMinute", config.reaping.perMinute, 1, 10000000);
   auto& limits = section(reader, root, "limits", {"pendingRequests", "memory"});
   config.limits.pendingRequests = reader.number(limits, "limits", "pendingRequests",
                                                 config.limits.pendingRequests, 1, 100000000);
-  config.limits.memoryBytes = reader.bytes(limits, "limits", "memory", config.limits.memoryBytes,
-                                           64ull << 20, 16ull << 40);
+  config.limits.memoryBytes =
+      reader.bytes(limits, "limits", "memory", config.limits.memoryBytes, 64ull << 20, 16ull << 40);
 }
 
 void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
@@ -233,9 +234,9 @@ void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
     reader.problem(cluster->place, "cluster.name",
                    "is missing; members of clusters with different names never talk");
   } else if (name != nullptr && !isClusterName(name->text)) {
-    reader.problem(name->place, "cluster.name",
-                   quote(name->text) +
-                       " is not accepted; use 1 to 64 letters, digits, points, - and _");
+    reader.problem(
+        name->place, "cluster.name",
+        quote(name->text) + " is not accepted; use 1 to 64 letters, digits, points, - and _");
   } else if (name != nullptr) {
     reader.config.cluster = name->text;
   }
@@ -412,8 +413,8 @@ Config readRules(const Tree& root, const std::string& file, const std::string& f
     return config;
   }
   if (!reader.isMap(root, "", "a map that begins with cluster:")) return config;
-  reader.refuseUnknown(
-      root, "", {"cluster", "plugins", "sessions", "snapshots", "reaping", "limits"});
+  reader.refuseUnknown(root, "",
+                       {"cluster", "plugins", "sessions", "snapshots", "reaping", "limits"});
   readPlugins(reader, root.find("plugins"), start, folder);
   auto& apis = config.apis;
   bool apisKnown = !apis.empty() && std::none_of(apis.begin(), apis.end(),

@@ -13,9 +13,8 @@ namespace polyquorum::kernel {
 /// Notes problems and reads scalars for one file. Every read of a bad value notes one problem and
 /// returns the initial value, so that the rest of the file is checked too.
 class RuleReader {
-public:
-  RuleReader(Config& config, std::vector<Problem>& problems)
-      : config(config), problems(problems) {}
+ public:
+  RuleReader(Config& config, std::vector<Problem>& problems) : config(config), problems(problems) {}
 
   Config& config;
   std::vector<Problem>& problems;
@@ -39,7 +38,7 @@ public:
                       std::uint64_t initial, std::uint64_t min, std::uint64_t max);
   bool flag(const Tree& map, const std::string& key, const std::string& name, bool initial);
 
-private:
+ private:
   void given(const std::string& key, const Tree& tree);
 };
 

@@ -8,7 +8,7 @@
 namespace polyquorum::kernel {
 namespace {
 
-constexpr std::uint32_t ID_MAX = 254;      // the top byte of session ids, as in ZooKeeper
+constexpr std::uint32_t ID_MAX = 254;  // the top byte of session ids, as in ZooKeeper
 constexpr std::size_t SERVERS_MAX = 254;
 
 struct HostPort {
@@ -49,7 +49,7 @@ bool isWildcard(const std::string& host) { return host == "0.0.0.0" || host == "
 
 /// Reads the rows one after the other and remembers what each has taken.
 class Rows {
-public:
+ public:
   Rows(RuleReader& reader, const std::string& folder, bool apisKnown)
       : reader(reader), folder(folder), apisKnown(apisKnown) {
     for (auto& api : reader.config.apis) known.push_back(api.name);
@@ -57,7 +57,7 @@ public:
 
   void read(const Tree& tree, std::size_t number);
 
-private:
+ private:
   struct Taken {
     std::string what;
     int line;
@@ -67,8 +67,8 @@ private:
   const std::string& folder;
   bool apisKnown;
   std::vector<std::string> known{"id", "peer", "role", "data", "log"};
-  std::map<std::uint32_t, int> ids;                ///< id to line
-  std::map<std::string, Taken> ports, folders;     ///< "machine:port" and "machine:path"
+  std::map<std::uint32_t, int> ids;             ///< id to line
+  std::map<std::string, Taken> ports, folders;  ///< "machine:port" and "machine:path"
 
   std::uint32_t readId(const Tree& row, const std::string& key);
   void readPeer(const Tree& row, const std::string& key, ServerRow& out, std::string& machine);
@@ -107,8 +107,9 @@ std::uint32_t Rows::readId(const Tree& row, const std::string& key) {
 void Rows::refuseOpenDoor(const Tree& tree, const std::string& key, const std::string& host) {
   if (reader.config.insecure || isLoopback(host)) return;
   reader.problem(tree.place, key,
-                 host + " can be reached from other machines and there is no TLS yet; use "
-                        "127.0.0.1, or write insecure: true under cluster");
+                 host +
+                     " can be reached from other machines and there is no TLS yet; use "
+                     "127.0.0.1, or write insecure: true under cluster");
 }
 
 void Rows::takePort(const Tree& tree, const std::string& key, const std::string& machine,
@@ -123,8 +124,7 @@ void Rows::takePort(const Tree& tree, const std::string& key, const std::string&
                      " in line " + std::to_string(first->second.line) + "; choose another");
 }
 
-void Rows::readPeer(const Tree& row, const std::string& key, ServerRow& out,
-                    std::string& machine) {
+void Rows::readPeer(const Tree& row, const std::string& key, ServerRow& out, std::string& machine) {
   auto* tree = reader.scalar(row, key, "peer");
   auto name = dotted(key, "peer");
   if (row.find("peer") == nullptr) {
@@ -137,8 +137,9 @@ void Rows::readPeer(const Tree& row, const std::string& key, ServerRow& out,
   if (!wrong.empty()) return reader.problem(tree->place, name, wrong);
   if (isWildcard(address.host)) {
     return reader.problem(tree->place, name,
-                          address.host + " is no address that others could reach; name the "
-                                         "machine, or 127.0.0.1 for a local cluster");
+                          address.host +
+                              " is no address that others could reach; name the "
+                              "machine, or 127.0.0.1 for a local cluster");
   }
   machine = isLoopback(address.host) ? "this machine" : address.host;
   refuseOpenDoor(*tree, name, address.host);
@@ -170,8 +171,7 @@ void Rows::takeFolder(const Tree& tree, const std::string& key, const std::strin
     if (!equal && !inside) continue;
     return reader.problem(tree.place, key,
                           path + (equal ? " is also " : " and ") + taken.what + " in line " +
-                              std::to_string(taken.line) +
-                              (equal ? "" : " lie inside each other") +
+                              std::to_string(taken.line) + (equal ? "" : " lie inside each other") +
                               "; give each server a folder of its own");
   }
   folders.emplace(mine, Taken{key, tree.place.line});
@@ -252,8 +252,7 @@ void checkDoors(RuleReader& reader, const Tree& list) {
 
 }  // namespace
 
-void readServers(RuleReader& reader, const Tree& list, const std::string& folder,
-                 bool apisKnown) {
+void readServers(RuleReader& reader, const Tree& list, const std::string& folder, bool apisKnown) {
   if (list.kind != Tree::LIST || list.members.empty()) {
     return reader.problem(list.place, "cluster.servers",
                           "is not a list of servers; write one row { id, peer, data } for each");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The YAML subset that a configuration may use, as a plain tree in which every word knows its place.
-// Knows no key: what the words mean is config_rules.cpp.
+// The YAML subset that a configuration may use, as a plain tree in which every word knows its
+// place. Knows no key: what the words mean is config_rules.cpp.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,10 +12,10 @@ namespace polyquorum::kernel {
 struct Tree {
   enum Kind { NOTHING, SCALAR, LIST, MAP } kind = NOTHING;
   Place place;
-  std::string text;           ///< SCALAR only, as written without quotes
-  bool quoted = false;        ///< SCALAR only
-  bool refused = false;       ///< a problem was noted already; what is missing here is no second one
-  std::string key;            ///< member of a map: its name; place is then the value's
+  std::string text;      ///< SCALAR only, as written without quotes
+  bool quoted = false;   ///< SCALAR only
+  bool refused = false;  ///< a problem was noted already; what is missing here is no second one
+  std::string key;       ///< member of a map: its name; place is then the value's
   Place keyPlace;
   std::vector<Tree> members;  ///< LIST: the items; MAP: the members, each key once
 

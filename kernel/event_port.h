@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// KJ's event loop on top of a Boost.Asio io_context: one thread, one loop, both worlds. Used by real
-// processes only; the simulator has a port of its own.
+// KJ's event loop on top of a Boost.Asio io_context: one thread, one loop, both worlds. Used by
+// real processes only; the simulator has a port of its own.
 #pragma once
 #include <kj/async.h>
 #include <kj/memory.h>
@@ -21,7 +21,7 @@ namespace polyquorum::kernel {
 ///     kj::WaitScope scope(loop);
 ///     port.io();  // sockets
 class EventPort final : public kj::EventPort {
-public:
+ public:
   EventPort();
   ~EventPort() noexcept(false);
   KJ_DISALLOW_COPY(EventPort);
@@ -34,7 +34,7 @@ public:
   bool poll() override;
   void wake() const override;
 
-private:
+ private:
   struct State;
   kj::Own<State> state;
   mutable std::atomic<bool> woken{false};

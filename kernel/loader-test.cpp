@@ -141,6 +141,10 @@ TEST_CASE("loader: sessions.tickTime reaches plugins that know it, once, with it
   REQUIRE(complete.options[0].place.text() == "c.yaml:9:3");
   config.storage.options.push_back({"tickTime", "3s", {"c.yaml", 3, 30}});
   REQUIRE(completed(config, config.storage, *wiring.storage).options.size() == 1);
+
+  auto whole = completed(config, wiring);
+  REQUIRE(whole.storage.options[0].value == "3s");
+  REQUIRE(whole.apis[0].options[0].value == "500ms");
 }
 
 TEST_CASE("loader: an impossible pair is refused with one sentence (architecture, section 4)") {

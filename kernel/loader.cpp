@@ -36,13 +36,15 @@ std::string dlText(const std::string& text) {
 /// Why a stranger could have put something else there; empty if not. A sticky folder is fine: only
 /// a file's owner can replace it there.
 std::string checkWritable(const fs::path& file) {
-  for (auto path = file; ; path = path.parent_path()) {
+  for (auto path = file;; path = path.parent_path()) {
     struct stat info;
     if (stat(path.c_str(), &info) != 0) return path.string() + " cannot be examined";
     bool open = (info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0;
     if (open) {
-      return path.string() + " is writable for everyone, so anyone could replace the plugin; run "
-                             "chmod o-w " + path.string();
+      return path.string() +
+             " is writable for everyone, so anyone could replace the plugin; run "
+             "chmod o-w " +
+             path.string();
     }
     if (path == path.parent_path()) return "";
   }
@@ -57,8 +59,8 @@ std::string openLibrary(LoadedPlugin& plugin) {
   if (!open.empty()) return open;
   boost::dll::shared_library library;
   try {
-    library.load(file.string(), boost::dll::load_mode::rtld_now |
-                                    boost::dll::load_mode::rtld_local);
+    library.load(file.string(),
+                 boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   } catch (const std::exception& thrown) {
     return "cannot be loaded: " + dlText(thrown.what());
   }
@@ -86,8 +88,7 @@ std::string checkDescriptor(const LoadedPlugin& plugin) {
   }
   if (descriptor.capnpVersion != CAPNP_VERSION) {
     return "was built with Cap'n Proto " + std::to_string(descriptor.capnpVersion) +
-           " and this program with " + std::to_string(CAPNP_VERSION) +
-           "; build both with the same";
+           " and this program with " + std::to_string(CAPNP_VERSION) + "; build both with the same";
   }
   std::string actual = kindName(descriptor.kind);
   if (actual.empty()) {
@@ -109,8 +110,7 @@ struct Candidate {
   std::string problem;
 };
 
-Candidate openCandidate(const std::string& kind, const std::string& name,
-                        const std::string& file) {
+Candidate openCandidate(const std::string& kind, const std::string& name, const std::string& file) {
   Candidate candidate{std::make_shared<LoadedPlugin>(), ""};
   candidate.plugin->kind = kind;
   candidate.plugin->name = name;
@@ -155,7 +155,7 @@ std::string notFound(const PluginUse& use, const std::vector<std::string>& direc
 
 /// Loads everything one configuration names.
 class Loading {
-public:
+ public:
   explicit Loading(const Config& config) : config(config), directories(config.pluginDirectories) {
     directories.push_back(ownPluginDirectory());
   }
@@ -176,11 +176,11 @@ public:
     return wiring;
   }
 
-private:
+ private:
   const Config& config;
   std::vector<std::string> directories;
   std::vector<Inquiry> inquiries;
-  std::vector<std::string> keys;    ///< parallel to inquiries
+  std::vector<std::string> keys;  ///< parallel to inquiries
   std::vector<Problem> problems;
 
   std::shared_ptr<LoadedPlugin> add(const PluginUse& use, const std::string& key) {
@@ -291,18 +291,45 @@ void writeOptions(const PluginUse& use, capnp::List<polyquorum::Option>::Builder
 }
 
 PluginUse completed(const Config& config, const PluginUse& use, const LoadedPlugin& plugin) {
+  struct Source {
+    const char* option;
+    const char* key;
+    std::string value;
+    bool storageOnly;
+  };
+  const Source sources[] = {
+      {"tickTime", "sessions.tickTime", std::to_string(config.sessions.tickMs) + "ms", false},
+      {"snapshotsKept", "snapshots.retain", std::to_string(config.snapshots.retain), true},
+      {"purgeInterval", "snapshots.purgeInterval",
+       std::to_string(config.snapshots.purgeIntervalMs) + "ms", true},
+  };
   auto complete = use;
-  for (auto& option : use.options) {
-    if (option.name == "tickTime") return complete;
-  }
-  for (auto option : plugin.description().getOptions()) {
-    if (option.getName() != "tickTime") continue;
+  for (auto& source : sources) {
+    if (source.storageOnly && use.kind != "storage") continue;
+    auto named = [&](auto& option) { return option.name == source.option; };
+    if (std::any_of(use.options.begin(), use.options.end(), named)) continue;
+    bool known = false;
+    for (auto option : plugin.description().getOptions()) {
+      known = known || option.getName() == source.option;
+    }
+    if (!known) continue;
     Place place{config.file, 0, 0};
     for (auto& key : config.given) {
-      if (key.key == "sessions.tickTime") place = key.place;
+      if (key.key == source.key) place = key.place;
     }
-    complete.options.push_back(
-        {"tickTime", std::to_string(config.sessions.tickMs) + "ms", place});
+    complete.options.push_back({source.option, source.value, place});
+  }
+  return complete;
+}
+
+Config completed(const Config& config, const Wiring& wiring) {
+  auto complete = config;
+  complete.election = completed(config, config.election, *wiring.election);
+  complete.consensus = completed(config, config.consensus, *wiring.consensus);
+  complete.storage = completed(config, config.storage, *wiring.storage);
+  complete.transport = completed(config, config.transport, *wiring.transport);
+  for (std::size_t i = 0; i < wiring.apis.size(); i++) {
+    complete.apis[i] = completed(config, config.apis[i], *wiring.apis[i]);
   }
   return complete;
 }

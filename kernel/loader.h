@@ -46,9 +46,13 @@ Found checkPlugin(const std::string& file);
 /// Sets a List(Option) from what the YAML gave.
 void writeOptions(const PluginUse& use, capnp::List<polyquorum::Option>::Builder out);
 
-/// use as it is, and for a plugin that knows an option tickTime which the YAML does not give there:
-/// sessions.tickTime, so that there is one source of it. What create() of the plugin should get.
+/// use as it is, and what the kernel's own sections say about options that the plugin knows and the
+/// YAML does not give there: tickTime (any plugin), snapshotsKept and purgeInterval (storage). So
+/// each has one source.
 PluginUse completed(const Config& config, const PluginUse& use, const LoadedPlugin& plugin);
+
+/// The same for all plugins of a configuration: what a node is to be started with.
+Config completed(const Config& config, const Wiring& wiring);
 
 /// The folder of plugins that comes with the program: `<its folder>/../lib/polyquorum/plugins`.
 std::string ownPluginDirectory();

@@ -23,8 +23,7 @@ struct Kind {
 
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> KINDS{
-      {"election", capnp::typeId<election::Election>(),
-       capnp::Schema::from<election::Election>()},
+      {"election", capnp::typeId<election::Election>(), capnp::Schema::from<election::Election>()},
       {"consensus", capnp::typeId<consensus::Consensus>(),
        capnp::Schema::from<consensus::Consensus>()},
       {"storage", capnp::typeId<storage::Storage>(), capnp::Schema::from<storage::Storage>()},
@@ -37,7 +36,7 @@ const std::vector<Kind>& kinds() {
 
 /// Where plugins are asked questions: everything is there, nothing is real.
 class DryEnvironment final : public sdk::Environment {
-public:
+ public:
   kj::Timer& timer() override { return timerOfNothing; }
   std::int64_t wallTimeMs() override { return 0; }
   std::uint64_t random() override { return 4; }
@@ -50,7 +49,7 @@ public:
   }
   void log(sdk::Level, kj::StringPtr) override {}
 
-private:
+ private:
   kj::TimerImpl timerOfNothing{kj::origin<kj::TimePoint>()};
   boost::asio::io_context context{1};
 };
@@ -74,9 +73,9 @@ void ask(Inquiry& inquiry, sdk::Environment& environment, kj::WaitScope& scope) 
     loaded.message = std::make_unique<capnp::MallocMessageBuilder>();
     loaded.message->setRoot(answer.getDescription());
   });
-  KJ_IF_MAYBE(exception, thrown) {
-    inquiry.problem = std::string("failed when asked for its description: ") +
-                      exception->getDescription().cStr();
+  KJ_IF_MAYBE (exception, thrown) {
+    inquiry.problem =
+        std::string("failed when asked for its description: ") + exception->getDescription().cStr();
     return;
   }
   if (inquiry.options == nullptr) return;
@@ -87,7 +86,7 @@ void ask(Inquiry& inquiry, sdk::Environment& environment, kj::WaitScope& scope) 
     writeOptions(use, request.initOptions(use.options.size()));
     request.send().wait(scope);
   });
-  KJ_IF_MAYBE(exception, thrown) inquiry.optionProblems = lines(exception->getDescription());
+  KJ_IF_MAYBE (exception, thrown) inquiry.optionProblems = lines(exception->getDescription());
 }
 
 using Nodes = std::map<std::uint64_t, capnp::schema::Node::Reader>;
@@ -150,9 +149,10 @@ std::string checkSchemas(const plugin::Description::Reader& description) {
     }
     auto theirNode = node;
     auto thrown = kj::runCatchingExceptions([&]() { loader.load(theirNode); });
-    KJ_IF_MAYBE(exception, thrown) {
-      return "has another " + name + " than this program: " +
-             lines(exception->getDescription())[0] + "; build it with this program's SDK";
+    KJ_IF_MAYBE (exception, thrown) {
+      return "has another " + name +
+             " than this program: " + lines(exception->getDescription())[0] +
+             "; build it with this program's SDK";
     }
   }
   return "";
@@ -210,8 +210,9 @@ void checkTraits(const Config& config, const Wiring& wiring, std::vector<Problem
   auto consensus = wiring.consensus->description().getTraits();
   auto transport = wiring.transport->description().getTraits();
   auto missing = [&](const PluginUse& use, const std::string& key) {
-    problems.push_back({use.place, key, use.name + " does not state its traits; fill them in "
-                                                   "describe()"});
+    problems.push_back({use.place, key,
+                        use.name + " does not state its traits; fill them in "
+                                   "describe()"});
   };
   if (!election.isElection()) missing(config.election, "plugins.election");
   if (!consensus.isConsensus()) missing(config.consensus, "plugins.consensus");
@@ -228,8 +229,10 @@ void checkTraits(const Config& config, const Wiring& wiring, std::vector<Problem
   if (consensus.getConsensus().getNeedsEvidenceMaximal() &&
       !election.getElection().getEvidenceMaximal()) {
     problems.push_back({config.election.place, "plugins.election",
-                        needs + " needs an election that nominates only the best log among a "
-                                "quorum, and " + config.election.name +
+                        needs +
+                            " needs an election that nominates only the best log among a "
+                            "quorum, and " +
+                            config.election.name +
                             " does not promise that; choose another election or consensus"});
   }
   if (consensus.getConsensus().getNeedsFifo() && !transport.getTransport().getFifo()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See system_environment_offload.h. A lone job costs one futex wake on the way there and one eventfd
-// write on the way back; jobs and results that meet others waiting cost neither.
+// See system_environment_offload.h. A lone job costs one futex wake on the way there and one
+// eventfd write on the way back; jobs and results that meet others waiting cost neither.
 #include "kernel/system_environment_offload.h"
 #include <kj/debug.h>
 #include <pthread.h>
@@ -29,8 +29,8 @@ struct OffloadThread::State {
   boost::asio::io_context& io;
   std::mutex mutex;
   std::condition_variable news;
-  std::deque<std::unique_ptr<Job>> waiting;     ///< guarded
-  std::vector<std::unique_ptr<Job>> done;       ///< guarded
+  std::deque<std::unique_ptr<Job>> waiting;               ///< guarded
+  std::vector<std::unique_ptr<Job>> done;                 ///< guarded
   bool sleeping = false, posted = false, closed = false;  ///< guarded
   std::thread thread;
 };
@@ -47,7 +47,7 @@ void settle(State& state) {
     state.posted = false;
   }
   for (auto& job : done) {
-    KJ_IF_MAYBE(exception, job->thrown) {
+    KJ_IF_MAYBE (exception, job->thrown) {
       job->fulfiller->reject(kj::mv(*exception));
     } else {
       job->fulfiller->fulfill();

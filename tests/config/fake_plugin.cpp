@@ -21,9 +21,10 @@ extern "C" void polyquorumNowhereDefined();
 
 /// An instance of the kind: every method is unimplemented.
 class Instance final : public FAKE_INTERFACE::Server {
-public:
-  DispatchCallResult dispatchCall(std::uint64_t, std::uint16_t,
-                                  capnp::CallContext<capnp::AnyPointer, capnp::AnyPointer>) override {
+ public:
+  DispatchCallResult dispatchCall(
+      std::uint64_t, std::uint16_t,
+      capnp::CallContext<capnp::AnyPointer, capnp::AnyPointer>) override {
     KJ_UNIMPLEMENTED("a fake");
   }
 };
@@ -63,7 +64,7 @@ void setTraits(plugin::Description::Builder description) {
 }
 
 class Fake final : public plugin::Plugin::Server {
-public:
+ public:
   explicit Fake(sdk::Environment&) {}
 
   kj::Promise<void> describe(DescribeContext context) override {
@@ -94,8 +95,8 @@ public:
 
   kj::Promise<void> create(CreateContext context) override {
     sdk::Options options(context.getParams().getOptions());
-    auto tick = options.duration("tickTime", 2 * kj::SECONDS, 10 * kj::MILLISECONDS,
-                                 10 * kj::MINUTES);
+    auto tick =
+        options.duration("tickTime", 2 * kj::SECONDS, 10 * kj::MILLISECONDS, 10 * kj::MINUTES);
     options.choice("colour", "red", {"red", "blue"});
     auto temper = options.text("temper", "calm");
     if (tick == 77 * kj::MILLISECONDS) options.refuse("tickTime", "77ms is unlucky");
@@ -107,7 +108,7 @@ public:
     return kj::READY_NOW;
   }
 
-private:
+ private:
   /// Changes the schemas as an incompatible build would.
   static void spoil(plugin::Description::Builder out) {
 #if defined(FAULT_ALTERED) || defined(FAULT_SMALLER)
@@ -134,8 +135,8 @@ private:
 }  // namespace polyquorum
 
 #ifndef FAULT_NOSYMBOL
-extern "C" __attribute__((visibility("default"))) const polyquorum::sdk::Descriptor
-    polyquorumPlugin;
+extern "C" __attribute__((visibility("default")))
+const polyquorum::sdk::Descriptor polyquorumPlugin;
 const polyquorum::sdk::Descriptor polyquorumPlugin = {
 #ifdef FAULT_MAGIC
     1,
