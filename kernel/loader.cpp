@@ -24,13 +24,16 @@ void keepForEver(boost::dll::shared_library library) {
   kept->push_back(std::move(library));
 }
 
-/// Boost adds a stale errno in brackets to what dlerror() said; that part would mislead.
+/// What dlerror() said. Boost puts its own function in front and a stale errno behind, which would
+/// mislead (prototype.md section 4).
 std::string dlText(const std::string& text) {
-  auto from = text.find("dlerror");
-  auto cut = text.rfind(" [");
-  if (from == std::string::npos) return text.substr(0, cut);
+  const std::string before = "dlerror system message: ";
+  auto from = text.find(before);
+  auto end = text.rfind(" [");
+  if (from == std::string::npos) return text.substr(0, end);
+  from += before.size();
   auto to = text.find("): ", from);
-  return text.substr(0, to == std::string::npos ? cut : to + 1);
+  return text.substr(from, (to == std::string::npos ? end : to) - from);
 }
 
 /// Why a stranger could have put something else there; empty if not. A sticky folder is fine: only
