@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rot in what was durable: reported as ranges, read around, never passed for data, never cut away.
-#include "plugins/storage/file/crc32c.h"
 #include "plugins/storage/file/storage_model.h"
 
 using namespace polyquorum::file;
@@ -51,16 +50,6 @@ Model writeLog(FaultDisk& disk) {
 }
 
 }  // namespace
-
-TEST_CASE("crc32c: both ways agree with the check value of RFC 3720") {
-  CHECK(crc32c(0, "123456789", 9) == 0xe3069283u);
-  CHECK(crc32cByTable(0, "123456789", 9) == 0xe3069283u);
-  std::string text(1000, 'c');
-  for (std::size_t size = 0; size < 40; size++) {
-    CHECK(crc32c(7, text.data() + size, size) == crc32cByTable(7, text.data() + size, size));
-  }
-  CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
-}
 
 TEST_CASE("file storage: a flipped bit before the last group is found and reported (P1.3)") {
   FaultDisk disk;

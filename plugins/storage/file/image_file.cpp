@@ -5,7 +5,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include <cstring>
-#include "plugins/storage/file/crc32c.h"
+#include "sdk/crc32c.h"
 
 namespace polyquorum::file {
 namespace {
@@ -31,7 +31,7 @@ struct Footer {
 };
 
 std::uint32_t crcOfChunk(std::uint64_t number, const void* bytes, std::size_t size) {
-  return crc32c(crc32c(0, &number, sizeof number), bytes, size);
+  return sdk::crc32c(sdk::crc32c(0, &number, sizeof number), bytes, size);
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ ImageWriter::ImageWriter(kj::Own<const kj::File> file, kj::StringPtr name,
   auto flat = capnp::messageToFlatArray(message);
   auto bytes = flat.asBytes();
   Preamble preamble{IMAGE_MAGIC, static_cast<std::uint32_t>(bytes.size()),
-                    crc32c(0, bytes.begin(), bytes.size())};
+                    sdk::crc32c(0, bytes.begin(), bytes.size())};
   std::memcpy(chunk.grow(sizeof preamble), &preamble, sizeof preamble);
   std::memcpy(chunk.grow(bytes.size()), bytes.begin(), bytes.size());
   this->file->write(0, chunk.bytes());
@@ -67,7 +67,7 @@ Buffer ImageWriter::take() {
 void ImageWriter::putChunk() {
   ChunkFooter footer{crcOfChunk(chunks++, chunk.begin(), chunk.size()),
                      static_cast<std::uint32_t>(chunk.size())};
-  imageCrc = crc32c(imageCrc, &footer.crc, sizeof footer.crc);
+  imageCrc = sdk::crc32c(imageCrc, &footer.crc, sizeof footer.crc);
   std::memcpy(chunk.grow(sizeof footer), &footer, sizeof footer);
   file->write(offset, chunk.bytes());
   offset += chunk.size();
@@ -91,7 +91,7 @@ void ImageWriter::finish(const Buffer& rest) {
   write(rest);
   if (chunk.size() > 0) putChunk();
   Footer footer{FOOTER_MAGIC, imageBytes, imageCrc, 0};
-  footer.footerCrc = crc32c(0, &footer, offsetof(Footer, footerCrc));
+  footer.footerCrc = sdk::crc32c(0, &footer, offsetof(Footer, footerCrc));
   file->write(offset, kj::arrayPtr(reinterpret_cast<kj::byte*>(&footer), sizeof footer));
   file->sync();
 }
@@ -111,7 +111,7 @@ ImageReader::ImageReader(kj::Own<const kj::ReadableFile> opened, kj::StringPtr n
         size >= sizeof preamble + preamble.headerBytes + sizeof(Footer));
   auto words = kj::heapArray<capnp::word>(preamble.headerBytes / sizeof(capnp::word));
   file->read(sizeof preamble, words.asBytes());
-  whole(crc32c(0, words.begin(), preamble.headerBytes) == preamble.headerCrc);
+  whole(sdk::crc32c(0, words.begin(), preamble.headerBytes) == preamble.headerCrc);
   capnp::ReaderOptions options;
   options.traversalLimitInWords = words.size() * 8 + 1024;
   capnp::FlatArrayMessageReader flat(words, options);
@@ -119,7 +119,7 @@ ImageReader::ImageReader(kj::Own<const kj::ReadableFile> opened, kj::StringPtr n
   Footer footer{};
   whole(file->read(size - sizeof footer, into(footer)) == sizeof footer &&
         footer.magic == FOOTER_MAGIC && footer.imageBytes == header().getBytes() &&
-        footer.footerCrc == crc32c(0, &footer, offsetof(Footer, footerCrc)));
+        footer.footerCrc == sdk::crc32c(0, &footer, offsetof(Footer, footerCrc)));
   imageBytes = footer.imageBytes;
   auto chunkCount = (imageBytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
   offset = sizeof preamble + preamble.headerBytes;
@@ -138,7 +138,7 @@ void ImageReader::nextChunk() {
                  footer.crc == crcOfChunk(chunks, chunk.begin(), bytes),
              "a chunk of this snapshot file is damaged; remove the file, and the snapshot before "
              "it or a peer's will be used", name, chunks);
-  imageCrc = crc32c(imageCrc, &footer.crc, sizeof footer.crc);
+  imageCrc = sdk::crc32c(imageCrc, &footer.crc, sizeof footer.crc);
   chunks++;
   offset += bytes + sizeof footer;
   served += bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sealing and recognising records.
 #include "plugins/storage/file/record.h"
-#include "plugins/storage/file/crc32c.h"
+#include "sdk/crc32c.h"
 
 namespace polyquorum::file {
 namespace {
@@ -9,14 +9,14 @@ namespace {
 constexpr std::size_t COVERED = offsetof(RecordHeader, disk);  // what headerCrc covers begins here
 
 std::uint32_t crcOfHeader(const unsigned char* record) {
-  return crc32c(0, record + COVERED, sizeof(RecordHeader) - COVERED);
+  return sdk::crc32c(0, record + COVERED, sizeof(RecordHeader) - COVERED);
 }
 
 }  // namespace
 
 std::uint32_t sealRecord(unsigned char* record, std::uint32_t previousCrc) {
   auto header = headerAt(record);
-  header.bodyCrc = crc32c(0, record + sizeof header, header.bodyBytes);
+  header.bodyCrc = sdk::crc32c(0, record + sizeof header, header.bodyBytes);
   header.previousCrc = previousCrc;
   std::memcpy(record, &header, sizeof header);
   header.headerCrc = crcOfHeader(record);
@@ -38,7 +38,7 @@ bool isHeader(const unsigned char* at, std::uint64_t left, std::uint64_t disk, s
 
 bool isBodyIntact(const unsigned char* record) {
   auto header = headerAt(record);
-  return header.bodyCrc == crc32c(0, record + sizeof header, header.bodyBytes);
+  return header.bodyCrc == sdk::crc32c(0, record + sizeof header, header.bodyBytes);
 }
 
 EntryCursor::EntryCursor(const unsigned char* body, std::size_t bodyBytes)

@@ -2,7 +2,7 @@
 // See bulk_out.h.
 #include "bulk_out.h"
 #include <kj/debug.h>
-#include "crc32c.h"
+#include "sdk/crc32c.h"
 
 namespace polyquorum::tcp {
 
@@ -55,7 +55,7 @@ bool BulkOut::offer(Offer& out) const {
     return false;
   }
   encodeHeader(out.header, kind, number, static_cast<std::uint32_t>(out.payload.size()),
-               crc32c(0, out.payload.begin(), out.payload.size()));
+               sdk::crc32c(0, out.payload.begin(), out.payload.size()));
   return true;
 }
 
@@ -77,12 +77,12 @@ void BulkOut::commit() {
 }
 
 void BulkOut::credit(std::uint32_t bytes) {
-  KJ_REQUIRE(bytes <= BULK_WINDOW - window, "a bulk stream was credited more than it sent");
+  demand(bytes <= BULK_WINDOW - window, "a bulk stream was credited more than it sent");
   window += bytes;
 }
 
 void BulkOut::finished() {
-  KJ_REQUIRE(ended, "a bulk stream was called done before its end");
+  demand(ended, "a bulk stream was called done before its end");
   over = true;
   if (whenDone) whenDone->fulfill();
 }

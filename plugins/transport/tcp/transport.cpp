@@ -4,7 +4,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include <cstring>
-#include "crc32c.h"
+#include "sdk/crc32c.h"
 
 namespace polyquorum::tcp {
 namespace {
@@ -30,16 +30,16 @@ void encodeParcel(kj::byte* out, transport::Parcel::Reader parcel, std::size_t s
     at += piece.size();
   }
   encodeHeader(out, Kind::PARCEL, parcel.getLane(), static_cast<std::uint32_t>(size),
-               crc32c(0, out + HEADER_SIZE, size));
+               sdk::crc32c(0, out + HEADER_SIZE, size));
 }
 
 /// Names and modes of all lanes in order; members with other tables do not understand each other.
 std::uint32_t checksumOf(capnp::List<transport::Lane>::Reader lanes) {
   std::uint32_t sum = 0;
   for (auto lane : lanes) {
-    sum = crc32c(sum, lane.getName().begin(), lane.getName().size() + 1);
+    sum = sdk::crc32c(sum, lane.getName().begin(), lane.getName().size() + 1);
     auto mode = static_cast<kj::byte>(lane.getMode());
-    sum = crc32c(sum, &mode, 1);
+    sum = sdk::crc32c(sum, &mode, 1);
   }
   return sum;
 }

@@ -3,7 +3,7 @@
 #include "wire.h"
 #include <kj/debug.h>
 #include <cstring>
-#include "crc32c.h"
+#include "sdk/crc32c.h"
 
 namespace polyquorum::tcp {
 namespace {
@@ -33,7 +33,7 @@ void encodeHeader(kj::byte* out, Kind kind, std::uint32_t number, std::uint32_t 
   out[4] = static_cast<kj::byte>(kind);
   out[5] = out[6] = out[7] = 0;
   put<std::uint32_t>(out + 8, number);
-  put<std::uint32_t>(out + 12, crc32c(payloadCrc, out, 12));
+  put<std::uint32_t>(out + 12, sdk::crc32c(payloadCrc, out, 12));
 }
 
 Header decodeHeader(const kj::byte* in) {
@@ -48,7 +48,7 @@ Header decodeHeader(const kj::byte* in) {
 bool verify(const Header& header, kj::ArrayPtr<const kj::byte> payload) {
   kj::byte expected[HEADER_SIZE];
   encodeHeader(expected, header.kind, header.number, header.size,
-               crc32c(0, payload.begin(), payload.size()));
+               sdk::crc32c(0, payload.begin(), payload.size()));
   return get<std::uint32_t>(expected + 12) == header.crc;
 }
 
@@ -56,14 +56,14 @@ kj::Array<kj::byte> encodeFrame(Kind kind, std::uint32_t number,
                                 kj::ArrayPtr<const kj::byte> payload) {
   auto frame = kj::heapArray<kj::byte>(HEADER_SIZE + payload.size());
   encodeHeader(frame.begin(), kind, number, static_cast<std::uint32_t>(payload.size()),
-               crc32c(0, payload.begin(), payload.size()));
+               sdk::crc32c(0, payload.begin(), payload.size()));
   if (payload.size() > 0) std::memcpy(frame.begin() + HEADER_SIZE, payload.begin(), payload.size());
   return frame;
 }
 
 kj::Array<kj::byte> encodeGreeting(Kind kind, const Greeting& greeting) {
   auto payload = kj::heapArray<kj::byte>(GREETING_FIXED + greeting.cluster.size());
-  KJ_REQUIRE(payload.size() <= HANDSHAKE_BYTES_MAX, "the cluster's name is too long to be sent");
+  demand(payload.size() <= HANDSHAKE_BYTES_MAX, "the cluster's name is too long to be sent");
   auto out = payload.begin();
   std::memcpy(out, MAGIC, sizeof(MAGIC));
   put<std::uint16_t>(out + 8, greeting.version);
@@ -79,23 +79,27 @@ kj::Array<kj::byte> encodeGreeting(Kind kind, const Greeting& greeting) {
 }
 
 Greeting decodeGreeting(kj::ArrayPtr<const kj::byte> payload) {
-  KJ_REQUIRE(payload.size() >= 10 && std::memcmp(payload.begin(), MAGIC, sizeof(MAGIC)) == 0,
-             "the other side does not speak the peer protocol of polyquorum");
+  demand(payload.size() >= 10 && std::memcmp(payload.begin(), MAGIC, sizeof(MAGIC)) == 0,
+         "the other side does not speak the peer protocol of polyquorum");
   Greeting greeting;
   greeting.version = get<std::uint16_t>(payload.begin() + 8);
   if (greeting.version != PROTOCOL_VERSION) return greeting;
-  KJ_REQUIRE(payload.size() >= GREETING_FIXED, "the greeting is cut short");
+  demand(payload.size() >= GREETING_FIXED, "the greeting is cut short");
   auto in = payload.begin();
   greeting.from = get<std::uint32_t>(in + 12);
   greeting.to = get<std::uint32_t>(in + 16);
   greeting.frameMax = get<std::uint32_t>(in + 20);
   greeting.incarnation = get<std::uint64_t>(in + 24);
   greeting.lanes = get<std::uint32_t>(in + 32);
-  KJ_REQUIRE(get<std::uint32_t>(in + 36) == payload.size() - GREETING_FIXED,
-             "the greeting has the wrong length");
+  demand(get<std::uint32_t>(in + 36) == payload.size() - GREETING_FIXED,
+         "the greeting has the wrong length");
   greeting.cluster.assign(reinterpret_cast<const char*>(in + GREETING_FIXED),
                           payload.size() - GREETING_FIXED);
   return greeting;
+}
+
+void demand(bool held, kj::StringPtr otherwise) {
+  if (!held) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(otherwise)));
 }
 
 kj::String safeText(kj::ArrayPtr<const kj::byte> text) {
