@@ -46,10 +46,10 @@ kj::ArrayPtr<kj::byte> FrameReader::space() {
 kj::Maybe<Frame> FrameReader::next() {
   if (end - begin < HEADER_SIZE) return nullptr;
   auto header = decodeHeader(buffer.begin() + begin);
-  KJ_REQUIRE(header.size <= payloadMax, "a frame is larger than allowed", header.size, payloadMax);
+  demand(header.size <= payloadMax, "a frame is larger than allowed");
   if (end - begin < HEADER_SIZE + header.size) return nullptr;
   auto payload = buffer.slice(begin + HEADER_SIZE, begin + HEADER_SIZE + header.size).asConst();
-  KJ_REQUIRE(verify(header, payload), "a frame is damaged: its checksum does not match");
+  demand(verify(header, payload), "a frame is damaged: its checksum does not match");
   begin += HEADER_SIZE + header.size;
   return Frame{header, payload};
 }

@@ -75,10 +75,10 @@ sdk::Async<Greeting> greet(Socket& socket, FrameReader& reader, Greeting mine) {
     kj::throwFatalException(
         KJ_EXCEPTION(FAILED, kj::str("refused by the peer: ", safeText(answer.payload))));
   }
-  KJ_REQUIRE(answer.kind == Kind::WELCOME, "expected a welcome from the peer");
+  demand(answer.kind == Kind::WELCOME, "expected a welcome from the peer");
   auto greeting = decodeGreeting(answer.payload);
   auto problem = mismatch(greeting, mine);
-  if (problem.size() > 0) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::mv(problem)));
+  if (problem.size() > 0) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(problem)));
   co_return greeting;
 }
 
@@ -88,13 +88,13 @@ sdk::Async<void> confirm(Socket& socket) {
 
 sdk::Async<Greeting> welcome(Socket& socket, FrameReader& reader, Greeting mine, Judge& judge) {
   auto hello = co_await receive(socket, reader);
-  KJ_REQUIRE(hello.kind == Kind::HELLO, "expected a greeting from the peer");
+  demand(hello.kind == Kind::HELLO, "expected a greeting from the peer");
   auto greeting = decodeGreeting(hello.payload);
   auto problem = mismatch(greeting, mine);
   if (problem.size() == 0) problem = judge(greeting);
   if (problem.size() > 0) {
     co_await sendAll(socket, encodeFrame(Kind::REFUSE, 0, problem.asBytes()));
-    kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::mv(problem)));
+    kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(problem)));
   }
   mine.to = greeting.from;
   co_await sendAll(socket, encodeGreeting(Kind::WELCOME, mine));
@@ -103,7 +103,7 @@ sdk::Async<Greeting> welcome(Socket& socket, FrameReader& reader, Greeting mine,
 
 sdk::Async<void> awaitConfirm(Socket& socket, FrameReader& reader) {
   auto frame = co_await receive(socket, reader);
-  KJ_REQUIRE(frame.kind == Kind::CONFIRM, "expected a confirmation from the peer");
+  demand(frame.kind == Kind::CONFIRM, "expected a confirmation from the peer");
 }
 
 }  // namespace polyquorum::tcp

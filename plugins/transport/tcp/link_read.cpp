@@ -29,7 +29,7 @@ void Link::handleFrames() {
     KJ_IF_MAYBE (frame, reader->next()) {
       switch (frame->header.kind) {
         case Kind::PARCEL:
-          KJ_REQUIRE(frame->header.number < laneCount, "a parcel names a lane that does not exist");
+          demand(frame->header.number < laneCount, "a parcel names a lane that does not exist");
           mailbag.parcel(settings.peer, settings.number,
                          static_cast<std::uint16_t>(frame->header.number), frame->payload);
           putParcels = true;
@@ -46,8 +46,7 @@ void Link::handleFrames() {
           handleAnswer(*frame);
           break;
         default:
-          KJ_FAIL_REQUIRE("a frame of an unknown kind, or a greeting on an open link",
-                          static_cast<unsigned>(frame->header.kind));
+          demand(false, "a frame of an unknown kind, or a greeting on an open link");
       }
     } else {
       return;
@@ -56,13 +55,13 @@ void Link::handleFrames() {
 }
 
 void Link::bulkOpened(const Frame& frame) {
-  KJ_REQUIRE(frame.header.number == bulkInsOpened + 1, "bulk streams must be numbered in order");
-  KJ_REQUIRE(frame.payload.size() <= BULK_HEADER_MAX, "the header of a bulk stream is too large");
+  demand(frame.header.number == bulkInsOpened + 1, "bulk streams must be numbered in order");
+  demand(frame.payload.size() <= BULK_HEADER_MAX, "the header of a bulk stream is too large");
   bulkInsOpened++;
   for (auto at = bulkIns.begin(); at != bulkIns.end();) {
     at = at->second->over ? bulkIns.erase(at) : std::next(at);
   }
-  KJ_REQUIRE(bulkIns.size() < BULK_STREAMS_MAX, "the peer opens too many bulk streams");
+  demand(bulkIns.size() < BULK_STREAMS_MAX, "the peer opens too many bulk streams");
   auto& bulk = *(bulkIns[frame.header.number] = kj::heap<BulkIn>(frame.header.number));
   storage::Sink::Client sink =
       mailbag.stream(settings.peer, settings.number, kj::heapArray(frame.payload));
@@ -75,7 +74,7 @@ void Link::bulkOpened(const Frame& frame) {
 void Link::handleBulk(const Frame& frame) {
   if (frame.header.kind == Kind::BULK_OPEN) return bulkOpened(frame);
   auto number = frame.header.number;
-  KJ_REQUIRE(number > 0 && number <= bulkInsOpened, "a bulk stream was used before it was opened");
+  demand(number > 0 && number <= bulkInsOpened, "a bulk stream was used before it was opened");
   auto found = bulkIns.find(number);
   if (found == bulkIns.end()) return;
   auto& bulk = *found->second;
@@ -83,12 +82,12 @@ void Link::handleBulk(const Frame& frame) {
     bulkIns.erase(found);
     return;
   }
-  KJ_REQUIRE(!bulk.ended, "a bulk stream went on after its end");
+  demand(!bulk.ended, "a bulk stream went on after its end");
   if (frame.header.kind == Kind::BULK_END) {
     bulk.ended = true;
   } else {
-    KJ_REQUIRE(frame.payload.size() > 0 && frame.payload.size() <= bulk.window,
-               "a bulk stream sent more than its credit");
+    demand(frame.payload.size() > 0 && frame.payload.size() <= bulk.window,
+           "a bulk stream sent more than its credit");
     bulk.window -= static_cast<std::uint32_t>(frame.payload.size());
     if (bulk.over) return;  // its answer is under way
     bulk.chunks.push_back(kj::heapArray(frame.payload));
@@ -136,11 +135,11 @@ sdk::Async<void> Link::receiveBulk(BulkIn& bulk, storage::Sink::Client given) {
 
 void Link::handleAnswer(const Frame& frame) {
   auto number = frame.header.number;
-  KJ_REQUIRE(number > 0 && number <= bulkOutsOpened, "an answer to a bulk stream that never was");
+  demand(number > 0 && number <= bulkOutsOpened, "an answer to a bulk stream that never was");
   for (auto* bulk : bulkOuts) {
     if (bulk->id() != number) continue;
     if (frame.header.kind == Kind::BULK_CREDIT) {
-      KJ_REQUIRE(frame.payload.size() == 4, "a credit has the wrong size");
+      demand(frame.payload.size() == 4, "a credit has the wrong size");
       std::uint32_t bytes = 0;
       for (unsigned i = 0; i < 4; i++) bytes |= std::uint32_t(frame.payload[i]) << (8 * i);
       bulk->credit(bytes);

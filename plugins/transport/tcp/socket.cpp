@@ -22,7 +22,9 @@ template <typename T>
 struct Settle {
   kj::Own<kj::PromiseFulfiller<T>> fulfiller;
 
-  void fail(const Error& error) { fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, error.message())); }
+  void fail(const Error& error) {
+    fulfiller->reject(KJ_EXCEPTION(DISCONNECTED, kj::str(error.message())));
+  }
 };
 
 kj::String text(const tcp::endpoint& endpoint) {
@@ -102,7 +104,7 @@ class AsioSocket final : public Socket {
     if (error == asio::error::eof) {
       kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "closed by the peer"));
     }
-    kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, error.message()));
+    kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, kj::str(error.message())));
   }
 };
 
@@ -198,7 +200,7 @@ sdk::Async<kj::Own<Socket>> dialAll(asio::io_context& io, HostPort where, Socket
       co_return kj::mv(result);
     }
   }
-  kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, problem));
+  kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, kj::str(problem)));
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ sdk::Async<void> TcpTransport::proveAndAdopt(Socket& socket, kj::Own<Socket>& ow
   });
   co_await awaitConfirm(socket, *reader);
   auto problem = judge(theirs);
-  if (problem.size() > 0) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::mv(problem)));
+  if (problem.size() > 0) kj::throwFatalException(KJ_EXCEPTION(FAILED, kj::str(problem)));
   adopt(peer, kj::mv(own), kj::mv(reader), theirs);
 }
 

@@ -77,6 +77,9 @@ kj::Array<kj::byte> encodeGreeting(Kind kind, const Greeting& greeting);
 /// only the version filled in.
 Greeting decodeGreeting(kj::ArrayPtr<const kj::byte> payload);
 
+/// Throws FAILED with the reason alone: what comes from outside is nobody's bug.
+void demand(bool held, kj::StringPtr otherwise);
+
 /// Text that came from outside: cut, and without control characters.
 kj::String safeText(kj::ArrayPtr<const kj::byte> text);
 
