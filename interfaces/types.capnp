@@ -112,5 +112,6 @@ struct Snapshot @0x9e95f35f76a60f45 {
   chain   @1 :List(Segment);     # Through the segment that at lies in: a newcomer needs nothing
                                  # else.
   digest  @2 :UInt64;            # Of the state; equal on every node at equal index.
-  bytes   @3 :UInt64;            # Size of the image that follows.
+  bytes   @3 :UInt64;            # Size of the image that follows. 0 in stage: not known yet; load
+                                 # always tells it.
 }

@@ -118,9 +118,11 @@ ImageReader::ImageReader(kj::Own<const kj::ReadableFile> opened, kj::StringPtr n
   message.setRoot(flat.getRoot<polyquorum::Snapshot>());
   Footer footer{};
   whole(file->read(size - sizeof footer, into(footer)) == sizeof footer &&
-        footer.magic == FOOTER_MAGIC && footer.imageBytes == header().getBytes() &&
+        footer.magic == FOOTER_MAGIC &&
+        (header().getBytes() == 0 || footer.imageBytes == header().getBytes()) &&
         footer.footerCrc == sdk::crc32c(0, &footer, offsetof(Footer, footerCrc)));
   imageBytes = footer.imageBytes;
+  message.getRoot<polyquorum::Snapshot>().setBytes(imageBytes);
   auto chunkCount = (imageBytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
   offset = sizeof preamble + preamble.headerBytes;
   whole(size == offset + imageBytes + chunkCount * sizeof(ChunkFooter) + sizeof footer);

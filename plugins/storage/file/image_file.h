@@ -24,6 +24,11 @@ public:
   std::uint64_t gathered() const { return pending.size(); }
   std::uint64_t total() const { return imageBytes; }
   std::uint64_t announced() const { return imageBytesMax; }
+  /// A header that announces 0 bytes was made before its image's size was known.
+  bool fits(std::uint64_t more) const {
+    return imageBytesMax == 0 || imageBytes + more <= imageBytesMax;
+  }
+  bool complete() const { return imageBytesMax == 0 || imageBytes == imageBytesMax; }
   /// Takes a copy. Loop.
   void add(kj::ArrayPtr<const kj::byte> bytes);
   /// Moves what is gathered into a closure-owned buffer. Loop.

@@ -48,7 +48,7 @@ public:
   kj::Promise<void> write(WriteContext context) override {
     check();
     auto chunk = context.getParams().getChunk();
-    KJ_REQUIRE(writer->total() + chunk.size() <= writer->announced(),
+    KJ_REQUIRE(writer->fits(chunk.size()),
                "a state image is longer than its header says", writer->announced());
     writer->add(chunk);
     if (writer->gathered() < SLICE_BYTES) return kj::READY_NOW;
@@ -57,7 +57,7 @@ public:
 
   kj::Promise<void> done(DoneContext context) override {
     check();
-    KJ_REQUIRE(writer->total() == writer->announced(),
+    KJ_REQUIRE(writer->complete(),
                "a state image is shorter than its header says", writer->total(),
                writer->announced());
     return jobs.run([this, rest = writer->take()]() {

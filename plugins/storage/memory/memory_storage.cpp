@@ -22,16 +22,18 @@ public:
   kj::Promise<void> write(WriteContext context) override {
     auto chunk = context.getParams().getChunk();
     KJ_REQUIRE(!image->complete, "a state image got a chunk after done");
-    KJ_REQUIRE(image->bytes.size() + chunk.size() <= image->read().getBytes(),
-               "a state image is longer than its header says", image->read().getBytes());
+    auto announced = image->read().getBytes();  // 0: not known when the stage began
+    KJ_REQUIRE(announced == 0 || image->bytes.size() + chunk.size() <= announced,
+               "a state image is longer than its header says", announced);
     image->bytes.addAll(chunk);
     return kj::READY_NOW;
   }
 
   kj::Promise<void> done(DoneContext context) override {
-    KJ_REQUIRE(image->bytes.size() == image->read().getBytes(),
-               "a state image is shorter than its header says", image->bytes.size(),
-               image->read().getBytes());
+    auto announced = image->read().getBytes();
+    KJ_REQUIRE(announced == 0 || image->bytes.size() == announced,
+               "a state image is shorter than its header says", image->bytes.size(), announced);
+    image->header.getRoot<polyquorum::Snapshot>().setBytes(image->bytes.size());
     image->complete = true;
     return kj::READY_NOW;
   }
