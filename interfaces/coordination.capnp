@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0xf30b2171e10e4734;
 # The desk: all that an API plugin may ask; the outbox: all that it is told. One call each way per
 # turn of the loop.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0xa5736e689f018923;
 # What clients ask of the tree and what they get. The same message goes over the wire, into the log
 # and into the tree: no translation on the way. Everything here is replicated, deterministic and
@@ -66,7 +67,8 @@ struct SetData @0xc6a787de5119938d { guard @0 :Guard; data @1 :Data; hasData @2 
 struct SetAcl  @0xe21cfd24e99116c5 { guard @0 :Guard; acl @1 :List(Permission); }
 
 struct Identity @0xea602427a8a5c711   { scheme @0 :Text; id @1 :Text; }
-struct Permission @0xf36f0d4b11714862 { bits @0 :UInt8; who @1 :Identity; }  # read 1, write 2, create 4, delete 8, admin 16
+struct Permission @0xf36f0d4b11714862 { bits @0 :UInt8; who @1 :Identity; }
+# bits: read 1, write 2, create 4, delete 8, admin 16
 
 struct Query @0xd4096e9b560c15ba {
   # A question to the applied tree. Never logged.

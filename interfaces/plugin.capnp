@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0x944472575d622adf;
 # What a plugin says of itself, and how the kernel gets an instance. The shared library exports one
 # C symbol that leads here; a plugin in another process offers Plugin as its bootstrap capability.

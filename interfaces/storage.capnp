@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0xb867c4941fa50852;
 # Storage keeps logs, facts and snapshots, and knows no protocol. One verb writes; four would be
 # four chances to crash in between.

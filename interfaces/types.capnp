@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0x9c5f7abdf6203cdb;
 # The words every other schema uses. Positions, entries, members, segments: what a log is made of.
 # Not here: what an entry asks of the tree (operation.capnp) and how it gets decided

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0xb0d1c6f1a4e7a312;
 # What the post offices of two nodes say to each other: letters of the cores, tagged with their segment,
 # and what keeps the chain of segments equal. Bodies follow a letter as plain words. Kernel only.

@@ -186,6 +186,7 @@ const std::vector<std::string>& kindNames() {
 void inquire(std::vector<Inquiry>& inquiries) {
   if (inquiries.empty()) return;
   // The caller may have an event loop that is busy, or none; a thread has one of its own for sure.
+  // layering: allow(thread): before the node starts; joined here
   kj::Thread thread([&]() {
     kj::EventLoop loop;
     kj::WaitScope scope(loop);

@@ -42,7 +42,7 @@ std::vector<std::uint64_t> numbersOf(capnp::List<std::uint64_t>::Reader list) {
 }
 
 Encoded encode(std::uint32_t segment, const Mail& mail) {
-  capnp::MallocMessageBuilder message(mail.numbers.size() + 2 * mail.entries.size() + 3 * mail.entries.size() + 16);
+  capnp::MallocMessageBuilder message(mail.numbers.size() + 5 * mail.entries.size() + 16);
   auto letter = message.initRoot<wire::Letter>();
   letter.setSegment(segment);
   letter.setKind(mail.kind);

@@ -85,7 +85,8 @@ void Sessions::endChange(const Session& session) {
 std::vector<std::uint64_t> Sessions::sortedIds() const {
   std::vector<std::uint64_t> ids;
   ids.reserve(byId.size());
-  for (auto& [id, session] : byId) ids.push_back(id);  // sorted below
+  // layering: allow(unordered): sorted below
+  for (auto& [id, session] : byId) ids.push_back(id);
   std::sort(ids.begin(), ids.end());
   return ids;
 }

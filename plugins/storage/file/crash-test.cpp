@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power cuts, failed calls, restarts: after each, the disk shows a prefix of the queue of writes.
-#include "plugins/storage/file/storage_model.h"
+#include "plugins/storage/file/storage_model-test.h"
 
 using namespace polyquorum::file;
 

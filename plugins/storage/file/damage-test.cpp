@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rot in what was durable: reported as ranges, read around, never passed for data, never cut away.
-#include "plugins/storage/file/storage_model.h"
+#include "plugins/storage/file/storage_model-test.h"
 
 using namespace polyquorum::file;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of files: trimmed ones are used again and never speak of their past; snapshots kept can
 // be gone back to.
-#include "plugins/storage/file/storage_model.h"
+#include "plugins/storage/file/storage_model-test.h"
 
 using namespace polyquorum::file;
 
