@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged logs: a torn tail is dropped, a flipped byte in the middle is reported and repaired from a peer,
+nothing acknowledged is lost (promises.md P1.2, P1.3; plugins/storage/file/README.md)."""
+import random
+import re
+import struct
+import time
+
+from cluster import Cluster, Trouble, wait_for
+from load import Writer
+
+SMALL, BIG = 2, 20
+HEADER = 88
+
+
+def records(path):
+    """(offset, whole size, group, kind, lowest, highest index) of the records of a log file, in order."""
+    raw, sequence, at, out = path.read_bytes(), int(path.name[4:], 16), 0, []
+    while (at := raw.find(b"PqR1", at)) >= 0 and at + HEADER <= len(raw):
+        number, position, group, size = struct.unpack_from("<QQQI", raw, at + 16)
+        if at % 8 == 0 and number == sequence and position == at:
+            low, high = struct.unpack_from("<QQ", raw, at + 64)
+            out.append((at, HEADER + size, group, raw[at + 52], low, high))
+        at += 4
+    return out
+
+
+def tear(server, draw):
+    """The end of the newest log file was never written whole."""
+    path = [p for p in server.wals() if records(p)][-1]
+    at, size, *_ = records(path)[-1]
+    cut = at + draw.randrange(1, size)
+    mode = draw.choice(["truncated", "zeroed", "garbled"])
+    with open(path, "r+b") as file:
+        if mode == "truncated":
+            file.truncate(cut)
+        else:
+            file.seek(cut)
+            left = at + size - cut
+            file.write(bytes(left) if mode == "zeroed" else draw.randbytes(left))
+    return f"{mode} the last {at + size - cut} of {size} bytes of {path.name}"
+
+
+def flip(server, draw):
+    """One bit of a record in the middle that the log still needs."""
+    snapshot = max((int(p.name.split("-")[1], 16) for p in server.snapshots()), default=0)
+    needed = [(path, r) for path in server.wals() for r in records(path) if r[3] == 1 and r[4] > snapshot]
+    newest = max(r[2] for _, r in needed)
+    needed = [(path, r) for path, r in needed if r[2] + 20 < newest]
+    if not needed:
+        raise Trouble("no record in the middle to damage")
+    path, (at, size, group, _, low, high) = draw.choice(needed)
+    place = at + draw.randrange(size)
+    with open(path, "r+b") as file:
+        file.seek(place)
+        old = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([old ^ (1 << draw.randrange(8))]))
+    return f"a bit at {place} of {path.name}, entries {low} to {high}", low, high
+
+
+def rejoined(cluster, server, number):
+    wait_for(f"server {number} follows or leads", lambda: cluster.check_alive() or
+             server.facts().get("pq_phase") in ("following", "leading"), 30)
+
+
+def under_load(cluster, writers, seconds, then):
+    for writer in writers:
+        writer.start(follow=True)
+    time.sleep(seconds)
+    then()
+    time.sleep(0.5)
+    for writer in writers:
+        writer.stopping = True
+    for writer in writers:
+        writer.join()
+
+
+def check(cluster, writers):
+    for writer in writers:
+        writer.connect()
+        writer.verify()
+    cluster.equal()
+
+
+def torn_tail(cluster, writers, draw, number):
+    server = cluster.servers[number % 3 + 1]
+    leads = cluster.leader() is server
+    under_load(cluster, writers, 1.0, server.kill)
+    what = tear(server, draw)
+    server.start()
+    rejoined(cluster, server, number)
+    check(cluster, writers)
+    print(f"  torn: server {server.number}{' (led)' if leads else ''}, {what}: rejoined, equal", flush=True)
+
+
+def flipped(cluster, writers, draw, number):
+    """Every second time all three are down, so that the damaged one takes part in the first election."""
+    server = cluster.servers[number % 3 + 1]
+    everyone = number % 2 == 1
+    hurt = list(cluster.servers.values()) if everyone else [server]
+    under_load(cluster, writers, 1.0, lambda: [s.kill() for s in hurt] if not everyone else None)
+    if everyone:
+        for each in hurt:
+            each.kill()
+    (what, low, high), life = flip(server, draw), server.starts
+    for each in hurt:
+        each.start()
+    rejoined(cluster, server, number)
+    leader = cluster.leader()
+    ranges = [re.search(r"first=(\d+) last=(\d+)", line) for line in server.said(r"log\.damaged", life)]
+    if not any(int(r[1]) <= low and int(r[2]) >= high for r in ranges if r):
+        raise Trouble(f"server {server.number} does not report: {what}")
+    check(cluster, writers)
+    server.kill()
+    server.start()
+    rejoined(cluster, server, number)
+    again = server.said(r"log\.damaged", life + 1)
+    check(cluster, writers)
+    if again:
+        raise Trouble(f"server {server.number} was not repaired: {again}")
+    print(f"  flipped: server {server.number}{', all were down' if everyone else ''}, {what}: "
+          f"reported as {ranges[-1][0]}, repaired, leader {leader.number}", flush=True)
+
+
+def run(options, trials):
+    draw = random.Random(options.seed)
+    with Cluster("damage", options.port, options.binary, extra="snapshots: { every: 50000 }\n") as cluster:
+        servers = list(cluster.servers.values())
+        writers = [Writer(f"w{n}", servers, first=n % 3, depth=16) for n in range(options.writers)]
+        for writer in writers:
+            writer.setup()
+        for number in range(trials):
+            torn_tail(cluster, writers, draw, number)
+        for number in range(trials):
+            flipped(cluster, writers, draw, number)
+        print(f"{trials} torn tails dropped, {trials} flipped bytes reported and repaired, "
+              f"{sum(w.acked for w in writers)} acknowledged, 0 lost")

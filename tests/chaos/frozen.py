@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long writes rest when the leader is killed (goal 0.5 s) or frozen (goal 2 s) at default settings
+(issue 2; promises.md P3.1). The prober writes one at a time through a server that survives."""
+import signal
+import statistics
+import time
+
+import wire
+from cluster import Cluster, Trouble, wait_for
+
+SMALL, BIG = 2, 15
+
+
+def gap(session, hurt, lasts):
+    """The longest time between two acknowledged writes around hurt()."""
+    longest, done, begun = 0.0, False, time.monotonic()
+    last = begun
+    while time.monotonic() - begun < lasts or last == begun:
+        if not done and time.monotonic() - begun > 0.3:
+            hurt()
+            done = True
+        error, _ = session.call(wire.set_data, "/probe", b"x" * 100, patience=20.0)
+        if error:
+            raise Trouble(f"write answered {error}")
+        now = time.monotonic()
+        if done:
+            longest = max(longest, now - last)
+        last = now
+    return longest
+
+
+def trial(cluster, kind, trials):
+    gaps = []
+    for number in range(trials):
+        leader = cluster.leader()
+        session = wire.Session()
+        session.connect(cluster.followers()[number % 2].port)
+        session.call(wire.create, "/probe", b"")
+        if kind == "killed":
+            gaps.append(gap(session, leader.kill, 1.5))
+            leader.start()
+        else:
+            gaps.append(gap(session, lambda: leader.signal(signal.SIGSTOP), 3.5))
+            leader.signal(signal.SIGCONT)
+        wait_for("the old leader follows again", lambda: leader.facts().get("pq_phase") == "following", 20)
+        cluster.equal()
+        session.close()
+    gaps.sort()
+    print(f"leader {kind}: {trials} trials, gap p50 {statistics.median(gaps) * 1000:.0f} ms, "
+          f"max {gaps[-1] * 1000:.0f} ms  (all: {', '.join(f'{g * 1000:.0f}' for g in gaps)})", flush=True)
+    return gaps
+
+
+def run(options, trials):
+    with Cluster("frozen", options.port, options.binary) as cluster:
+        killed = trial(cluster, "killed", trials)
+        frozen = trial(cluster, "frozen", trials)
+    if killed[-1] >= 0.5 or frozen[-1] >= 2.0:
+        raise Trouble("a gap is above 0.5 s (killed) or 2 s (frozen)")
