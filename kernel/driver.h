@@ -80,7 +80,7 @@ private:
   };
   struct PeerTip {
     std::uint32_t segment = 0;
-    core::Index applied = 0;
+    core::Index lag = 0;                ///< entries it was behind this node when its tip came
     std::uint64_t lost = 0, incarnation = 0;
   };
 
@@ -120,6 +120,7 @@ private:
 
   core::Nanos contactAt = 0;            ///< last word from a leader
   core::Nanos leaderlessSince = 0;
+  core::Nanos forgottenToldAt = 0;
   std::uint64_t electionMs = 0;
   std::int64_t lastTimeMs = 0;
   core::Index imageWanted = 0;          ///< applied index at which the next own image is due
@@ -168,6 +169,7 @@ private:
   void sealed(Segment::Reader next) override;
   void sendTip(core::MemberId to, core::Link link);
   kj::Promise<void> tellTips();
+  void tellIfForgotten();
   void heal();
   void ask(core::MemberId peer, core::Link link);
   kj::Promise<void> installImage(bool newSegment);

@@ -10,7 +10,8 @@ namespace {
 
 constexpr kj::Duration TIP_INTERVAL = 1 * kj::SECONDS;
 constexpr core::Nanos ASK_INTERVAL = 200'000'000;
-constexpr core::Index CAUGHT_UP = 1000;  // so near to the end a healed member may vote again
+constexpr core::Index CAUGHT_UP = 5000;  // so near to the end a healed member may vote again
+constexpr core::Nanos REMIND_INTERVAL = 60'000'000'000;
 constexpr core::Token SEAL_TOKEN = core::Token{1} << 63;
 
 }  // namespace
@@ -184,9 +185,33 @@ kj::Promise<void> Driver::tellTips() {
   return environment.timer().afterDelay(TIP_INTERVAL).then([this]() {
     for (auto& [peer, link] : postOffice.links()) sendTip(peer, link.link);
     heal();
+    tellIfForgotten();
     schedule();
     return tellTips();
   });
+}
+
+/// With fewer voters than a quorum that remember their promises no leader would be safe. Only a person
+/// can decide to begin anew. (promises.md, P1.4 and P1.6)
+void Driver::tellIfForgotten() {
+  using Standing = core::Standing;
+  if (standing.phase == Standing::FOLLOWING || standing.phase == Standing::LEADING) return;
+  if (forgottenToldAt != 0 && now() - forgottenToldAt < REMIND_INTERVAL) return;
+  std::size_t voters = 0, forgot = 0;
+  for (auto& member : chain.members()) {
+    if (member.role != core::Role::VOTER) continue;
+    voters++;
+    auto tip = tips.find(member.id);
+    if (tip != tips.end() && tip->second.segment + 1 > chain.size()) return;  // this node is behind
+    auto lost = member.id == self ? settings.identity.lost : tip == tips.end() ? 0 : tip->second.lost;
+    if (!chain.mayVote(member.id, lost)) forgot++;
+  }
+  if (voters - forgot > voters / 2) return;
+  forgottenToldAt = now();
+  log(sdk::Level::ERROR,
+      kj::str("quorum.forgot voters=", voters, " forgot=", forgot, ": so many lost their log and promises that "
+              "no leader is safe. Put back a data directory that was lost; or, to begin with an empty tree, "
+              "stop all servers, delete their data directories and start them with --bootstrap"));
 }
 
 void Driver::chainLetter(core::MemberId from, core::Link link, wire::Chain::Reader letter) {
@@ -194,7 +219,9 @@ void Driver::chainLetter(core::MemberId from, core::Link link, wire::Chain::Read
   switch (letter.which()) {
     case wire::Chain::TIP: {
       auto tip = letter.getTip();
-      tips[from] = {tip.getSegment(), tip.getApplied(), tip.getLost(), tip.getIncarnation()};
+      auto applied = replica.appliedIndex();
+      tips[from] = {tip.getSegment(), applied - std::min(applied, tip.getApplied()), tip.getLost(),
+                    tip.getIncarnation()};
       if (tip.getSegment() > current) ask(from, link);
       break;
     }
@@ -214,7 +241,7 @@ void Driver::heal() {
   for (auto& [peer, tip] : tips) {
     if (tip.lost == 0 || tip.segment != chain.size() - 1 || !chain.voter(peer)) continue;
     if (chain.incarnation(peer) >= tip.lost) continue;
-    if (tip.applied + CAUGHT_UP < replica.appliedIndex()) continue;
+    if (tip.lag > CAUGHT_UP) continue;
     log(sdk::Level::INFO, kj::str("seal.proposed heals=", peer, " incarnation=", tip.incarnation));
     auto next = chain.healed(peer, tip.incarnation, 0);
     sealToken = SEAL_TOKEN | ++sealCount;
