@@ -246,6 +246,7 @@ void Driver::badParcel(core::MemberId from, kj::Exception&& why) {
 // ------------------------------------------------------------------------------- ReplicaListener
 
 void Driver::applied(core::Index index, kj::Maybe<Body::Reader> body, const state::Applied& applied) {
+  if (settings.witness != nullptr) settings.witness->applied(index, body, applied, replica.state());
   if (desk != nullptr) desk->applied(index, body, applied);
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/post_office.h"
 #include "kernel/replica.h"
 #include "kernel/seat.h"
+#include "kernel/witness.h"
 #include "kernel/write_queue.h"
 #include "sdk/environment.h"
 
@@ -40,6 +41,7 @@ struct DriverSettings {
   std::vector<Wired> wired;
   bool durable = false;
   std::int64_t startedMs = 0;
+  Witness* witness = nullptr;
 };
 
 class Driver final : public DeskHost, private Recipient, private ReplicaListener, private ImagesHost {

@@ -193,8 +193,10 @@ void Driver::stand(const core::Standing& next) {
                                   " committed=", replica.committedIndex()));
   }
   standing = next;
+  if (settings.witness != nullptr) settings.witness->standing(chain.size() - 1, standing);
   sealToken = 0;
   if (standing.phase != core::Standing::LEADING) {
+    KJ_IF_MAYBE(seat, consensusSeat) (*seat)->withdraw();
     KJ_IF_MAYBE(fulfiller, handedOver) (*fulfiller)->fulfill();
   }
   desk->standing(standing, replica.log.last());

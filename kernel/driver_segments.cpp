@@ -41,7 +41,9 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
   }
   firstKept = foundLog.empty() ? 1 : foundLog.front().first;
   if (opened.hasSnapshot()) {
-    seeded = images.load();
+    seeded = images.load().then([this]() {
+      if (settings.witness != nullptr) settings.witness->installed(replica.state());
+    });
   } else {
     replica.state().enter(chain.at(0));
   }
@@ -311,6 +313,7 @@ void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader
 
 kj::Promise<void> Driver::installImage(bool newSegment) {
   return images.load().then([this, newSegment]() {
+    if (settings.witness != nullptr) settings.witness->installed(replica.state());
     log(sdk::Level::INFO, kj::str("snapshot.installed index=", replica.appliedIndex()));
     replica.resume();
     desk->stateReplaced();

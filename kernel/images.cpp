@@ -163,10 +163,12 @@ class Images::Arriving final : public storage::Sink::Server {
 public:
   Arriving(Images& images, core::MemberId peer, core::Link link, Snapshot::Reader header,
            storage::Sink::Client sink)
-      : images(images), peer(peer), link(link), sink(kj::mv(sink)) {
+      : hinge(images.hinge), peer(peer), link(link), sink(kj::mv(sink)) {
     message.setRoot(header);
   }
-  ~Arriving() noexcept(false) { images.receiving = false; }
+  ~Arriving() noexcept(false) {
+    if (*hinge != nullptr && !whole) (*hinge)->receiving = false;
+  }
 
   kj::Promise<void> write(WriteContext context) override {
     auto request = sink.writeRequest();
@@ -177,6 +179,9 @@ public:
   kj::Promise<void> done(DoneContext context) override {
     return sink.doneRequest().send().then([this](auto&&) {
       auto at = message.getRoot<Snapshot>().getAt().getIndex();
+      if (*hinge == nullptr) return;
+      whole = true;
+      auto& images = **hinge;
       images.receiving = false;
       images.arrivedAt = at;
       images.arrivedFrom = {peer, link, at};
@@ -185,11 +190,12 @@ public:
   }
 
 private:
-  Images& images;
+  std::shared_ptr<Images*> hinge;
   core::MemberId peer;
   core::Link link;
   storage::Sink::Client sink;
   capnp::MallocMessageBuilder message;
+  bool whole = false;  ///< from then on another one may arrive
 };
 
 kj::Promise<storage::Sink::Client> Images::receive(core::MemberId peer, core::Link link,

@@ -33,6 +33,8 @@ public:
          ImagesHost& host, sdk::Environment& environment)
       : storage(kj::mv(storage)), post(post), replica(replica), chain(chain), host(host),
         environment(environment) {}
+  ~Images() noexcept(false) { *hinge = nullptr; }
+  KJ_DISALLOW_COPY(Images);
 
   /// Loads the snapshot in use into the replica. header: as storage gave it.
   kj::Promise<void> load();
@@ -74,6 +76,8 @@ private:
     kj::Own<kj::PromiseFulfiller<void>> fulfiller;
   };
 
+  /// A peer's stream may hold its sink when this is gone.
+  std::shared_ptr<Images*> hinge = std::make_shared<Images*>(this);
   storage::Storage::Client storage;
   PostOffice& post;
   Replica& replica;

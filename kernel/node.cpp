@@ -53,7 +53,10 @@ public:
         .then([this]() { driver->stop(); });
   }
 
-  void status(coordination::Status::Builder out) override { driver->fill(out); }
+  void status(coordination::Status::Builder out) override {
+    if (driver.get() == nullptr) return out.setSelf(settings.id);
+    driver->fill(out);
+  }
 
 private:
   const Config& config;
@@ -123,6 +126,7 @@ private:
     forDriver.snapshots = config.snapshots;
     forDriver.wired = parts->wired;
     forDriver.durable = parts->durable;
+    forDriver.witness = parts->witness;
     forDriver.startedMs = environment.wallTimeMs();
     driver = kj::heap<Driver>(forDriver, parts->storage, parts->transport, *parts->cores, environment);
     DeskSettings forDesk;

@@ -12,6 +12,7 @@
 #include "kernel/config.h"
 #include "kernel/driver.h"
 #include "kernel/loader.h"
+#include "kernel/witness.h"
 #include "sdk/environment.h"
 
 namespace polyquorum::kernel {
@@ -35,16 +36,19 @@ struct Parts {
   std::vector<Api> apis;
   std::vector<Wired> wired;
   bool durable = false;    ///< the storage's trait
+  Witness* witness = nullptr;   ///< outlives the node; nobody in production
 };
 
 /// Instances that stand where plugins would: the simulator's network and clients.
 struct StandIns {
   kj::Maybe<transport::Transport::Client> transport;
   kj::Maybe<std::vector<Parts::Api>> apis;
+  Witness* witness = nullptr;   ///< outlives the node
 };
 
-/// Creates an instance of every plugin that config names, but for those that have a stand-in. A plugin that refuses its options or throws
-/// is named in the exception. wiring and environment outlive the parts.
+/// Creates an instance of every plugin that config names, but for those that have a stand-in. A
+/// plugin that refuses its options or throws is named in the exception. wiring and environment
+/// outlive the parts.
 kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment,
                              StandIns standIns = {});
 
@@ -58,7 +62,8 @@ public:
   virtual kj::Promise<void> failed() = 0;
   /// Orderly stop: APIs answer and close, leadership is handed over, everything is durable.
   virtual kj::Promise<void> stop() = 0;
-  /// What this node knows of itself; see Status in coordination.capnp.
+  /// What this node knows of itself; see Status in coordination.capnp. Only its id before it has
+  /// recovered.
   virtual void status(coordination::Status::Builder out) = 0;
 };
 

@@ -96,7 +96,8 @@ kj::Promise<std::vector<Parts::Api>> makeApis(const Config& config, const Wiring
 kj::Promise<Parts> makeParts(const Config& config, const Wiring& wiring, sdk::Environment& environment,
                              StandIns standIns) {
   auto parts = kj::heap<Parts>(Parts{
-      nullptr, nullptr, kj::heap<PluginCores>(config, wiring, environment), {}, {}, false});
+      nullptr, nullptr, kj::heap<PluginCores>(config, wiring, environment), {}, {}, false,
+      standIns.witness});
   auto& made = *parts;
   for (auto* loaded : {&wiring.election, &wiring.consensus, &wiring.storage, &wiring.transport}) {
     note(made, **loaded);

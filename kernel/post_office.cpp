@@ -24,9 +24,11 @@ constexpr LaneText LANE_TEXTS[LANES] = {
 
 class PostOffice::Inbox final : public transport::Inbox::Server {
 public:
-  explicit Inbox(PostOffice& office) : office(office) {}
+  explicit Inbox(std::shared_ptr<PostOffice*> hinge) : hinge(std::move(hinge)) {}
 
   kj::Promise<void> deliver(DeliverContext context) override {
+    if (*hinge == nullptr) return kj::READY_NOW;
+    auto& office = **hinge;
     for (auto news : context.getParams().getNews()) {
       auto peer = news.getPeer();
       auto link = news.getLink();
@@ -52,21 +54,24 @@ public:
   }
 
   kj::Promise<void> stream(StreamContext context) override {
+    KJ_REQUIRE(*hinge != nullptr, "the node has stopped");
+    auto& office = **hinge;
     auto params = context.getParams();
     auto bytes = params.getHeader();
     KJ_REQUIRE(bytes.size() % sizeof(capnp::word) == 0, "an image's header is not made of words");
     auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
     memcpy(words.begin(), bytes.begin(), bytes.size());
     capnp::FlatArrayMessageReader header(words);
-    return office.recipient
-        .image(params.getFrom(), params.getLink(), header.getRoot<Snapshot>())
+    auto opened = office.recipient.image(params.getFrom(), params.getLink(),
+                                         header.getRoot<Snapshot>());
+    return office.streams.wrap(kj::mv(opened))
         .then([context](storage::Sink::Client sink) mutable {
           context.getResults().setSink(kj::mv(sink));
         });
   }
 
 private:
-  PostOffice& office;
+  std::shared_ptr<PostOffice*> hinge;
 };
 
 kj::Promise<void> PostOffice::start(kj::StringPtr cluster, Member::Reader member,
@@ -80,7 +85,7 @@ kj::Promise<void> PostOffice::start(kj::StringPtr cluster, Member::Reader member
     lanes[i].setMode(LANE_TEXTS[i].mode);
     lanes[i].setBytesMax(LANE_TEXTS[i].bytesMax);
   }
-  request.setInbox(kj::heap<Inbox>(*this));
+  request.setInbox(kj::heap<Inbox>(hinge));
   auto started = request.send().ignoreResult();
   return started.then([this, promise = peers(members)]() mutable { return kj::mv(promise); });
 }

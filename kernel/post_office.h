@@ -5,6 +5,7 @@
 #include <kj/async.h>
 #include <kj/memory.h>
 #include <map>
+#include <memory>
 #include <vector>
 #include "interfaces/transport.capnp.h"
 #include "kernel/mail.h"
@@ -41,6 +42,8 @@ class PostOffice {
 public:
   PostOffice(core::MemberId self, transport::Transport::Client transport, Recipient& recipient)
       : self(self), transport(kj::mv(transport)), recipient(recipient) {}
+  ~PostOffice() noexcept(false) { *hinge = nullptr; }
+  KJ_DISALLOW_COPY(PostOffice);
 
   /// Listens and dials. members: whom to keep connected, self included.
   kj::Promise<void> start(kj::StringPtr cluster, Member::Reader self,
@@ -74,6 +77,10 @@ private:
     Encoded encoded;            ///< cores
   };
   class Inbox;
+
+  /// A transport may hold the inbox, and a call to it may run, when this is gone.
+  std::shared_ptr<PostOffice*> hinge = std::make_shared<PostOffice*>(this);
+  kj::Canceler streams;
 
   const core::MemberId self;
   transport::Transport::Client transport;

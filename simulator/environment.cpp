@@ -24,10 +24,8 @@ kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
   auto takes = chance.between(least, most) * kj::MICROSECONDS;
   if (chance.chance(timing.stallPercent)) takes += timing.stall;
   busyUntil = std::max(busyUntil, clock.now()) + takes;
-  return clock.atTime(busyUntil).then([work = kj::mv(work), alive = alive]() mutable -> kj::Promise<void> {
-    if (!*alive) return kj::NEVER_DONE;
+  return clock.atTime(busyUntil).exclusiveJoin(died.addBranch()).then([work = kj::mv(work)]() mutable {
     work();
-    return kj::READY_NOW;
   });
 }
 

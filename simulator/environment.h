@@ -3,6 +3,7 @@
 // threads that are no threads. Networks and APIs are not here: they are replaced at their interfaces.
 #pragma once
 #include <kj/async.h>
+#include <kj/debug.h>
 #include <functional>
 #include <string>
 #include "sdk/environment.h"
@@ -19,12 +20,52 @@ struct DiskTiming {
   kj::Duration stall = 2 * kj::SECONDS;
 };
 
+/// What a stopped process does not notice: everything waits here until it goes on.
+class Gate {
+public:
+  bool shut() const { return waiting != nullptr; }
+  void close() {
+    if (shut()) return;
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    waiting = pair.promise.fork();
+    opener = kj::mv(pair.fulfiller);
+  }
+  void open() {
+    if (!shut()) return;
+    opener->fulfill();
+    waiting = nullptr;
+  }
+  kj::Promise<void> pass() {
+    KJ_IF_MAYBE(fork, waiting) return fork->addBranch();
+    return kj::READY_NOW;
+  }
+
+private:
+  kj::Maybe<kj::ForkedPromise<void>> waiting;
+  kj::Own<kj::PromiseFulfiller<void>> opener;
+};
+
+/// Timers of one life; they ring late if the process was stopped.
+class LifeTimer final : public kj::Timer {
+public:
+  LifeTimer(kj::Timer& world, Gate& gate) : world(world), gate(gate) {}
+  kj::TimePoint now() const override { return world.now(); }
+  kj::Promise<void> atTime(kj::TimePoint time) override {
+    return world.atTime(time).then([this]() { return gate.pass(); });
+  }
+  kj::Promise<void> afterDelay(kj::Duration delay) override { return atTime(now() + delay); }
+
+private:
+  kj::Timer& world;
+  Gate& gate;
+};
+
 using LogSink = std::function<void(sdk::Level, kj::StringPtr)>;
 
 class SimulatedEnvironment final : public sdk::Environment {
 public:
   SimulatedEnvironment(kj::Timer& timer, Disk& disk, Random random, std::int64_t wallSkewMs, LogSink sink)
-      : clock(timer), disk(disk), chance(random), wallSkewMs(wallSkewMs), sink(std::move(sink)) {}
+      : clock(timer, gate), disk(disk), chance(random), wallSkewMs(wallSkewMs), sink(std::move(sink)) {}
 
   kj::Timer& timer() override { return clock; }
   std::int64_t wallTimeMs() override;
@@ -34,19 +75,23 @@ public:
   kj::Promise<void> offload(kj::Function<void()> work) override;
   void log(sdk::Level level, kj::StringPtr line) override { sink(level, line); }
 
-  /// This life is over: no job that waits is done any more.
-  void end() { *alive = false; }
+  /// This life is over: no job that waits is done any more, it fails.
+  void end() {
+    death.fulfiller->reject(KJ_EXCEPTION(FAILED, "the process is gone"));
+  }
 
   DiskTiming timing;
+  Gate gate;   ///< shut while the process is stopped
 
 private:
-  kj::Timer& clock;
+  LifeTimer clock;
   Disk& disk;
   Random chance;
   const std::int64_t wallSkewMs;
   LogSink sink;
   kj::TimePoint busyUntil = kj::origin<kj::TimePoint>();
-  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  kj::PromiseFulfillerPair<void> death = kj::newPromiseAndFulfiller<void>();
+  kj::ForkedPromise<void> died = death.promise.fork();
 };
 
 }  // namespace polyquorum::simulator

@@ -16,9 +16,9 @@ const char* const THREE = R"(
 cluster:
   name: simulated
   servers:
-    - { id: 1, peer: "127.0.0.1:1001", data: /simulated/1 }
-    - { id: 2, peer: "127.0.0.1:1002", data: /simulated/2 }
-    - { id: 3, peer: "127.0.0.1:1003", data: /simulated/3 }
+    - { id: 1, peer: "127.0.0.1:1001", data: /simulated/1, zookeeper: "127.0.0.1:2001" }
+    - { id: 2, peer: "127.0.0.1:1002", data: /simulated/2, zookeeper: "127.0.0.1:2002" }
+    - { id: 3, peer: "127.0.0.1:1003", data: /simulated/3, zookeeper: "127.0.0.1:2003" }
 plugins:
   election:  { use: fast_leader }
   consensus: { use: zab }
@@ -141,6 +141,6 @@ TEST_CASE("a write that waits through the leader's death is answered once by the
   REQUIRE(trio.answered(token));
   CHECK(trio.replies[token] == polyquorum::Error::OK);
   trio.world.start(leader);
-  trio.world.run(5 * kj::SECONDS);
+  trio.world.run(5 * kj::SECONDS, nullptr);
   CHECK(trio.leader() != 0);
 }

@@ -5,10 +5,17 @@
 
 namespace polyquorum::simulator {
 
+namespace {
+
+constexpr std::uint32_t BUSY_EVENTS = 1'000'000;
+
+}  // namespace
+
 World::World(const kernel::Config& config, const kernel::Wiring& wiring, std::uint64_t seed)
     : random(Random(seed).split("world")), config(config), wiring(wiring), begin(port.timer().now()) {
   ownNetwork = std::make_unique<Network>(port.timer(), random.split("network"));
   network = ownNetwork.get();
+  scope.setBusyPollInterval(BUSY_EVENTS);
   for (auto& row : config.servers) {
     auto& server = servers[row.id];
     server.id = row.id;
@@ -29,6 +36,46 @@ void World::run(kj::Duration duration, const std::function<bool()>& stop) {
   }
 }
 
+void World::runUntil(kj::TimePoint moment) {
+  if (port.timer().now() >= moment) return;
+  auto pair = kj::newPromiseAndFulfiller<void>();
+  interruption = kj::mv(pair.fulfiller);
+  port.timer().atTime(moment).exclusiveJoin(kj::mv(pair.promise)).wait(scope);
+  interruption = nullptr;
+}
+
+void World::interrupt() {
+  KJ_IF_MAYBE(fulfiller, interruption) (*fulfiller)->fulfill();
+}
+
+void World::pause(core::MemberId id) {
+  auto& server = servers.at(id);
+  if (!server.up()) return;
+  server.environment->gate.close();
+  network->pause(id, true);
+}
+
+void World::resume(core::MemberId id) {
+  auto& server = servers.at(id);
+  if (!server.up()) return;
+  server.environment->gate.open();
+  network->pause(id, false);
+}
+
+void World::powerOffAt(core::MemberId id, std::uint64_t countdown) {
+  auto& server = servers.at(id);
+  server.powerOffIn = countdown;
+  server.disk->hook = [this, &server](const DiskOperation& operation) {
+    if (!server.powerless && operation.kind != DiskOperation::READ && server.powerOffIn > 0 &&
+        --server.powerOffIn == 0) {
+      server.powerless = true;
+      network->leave(server.id);
+      interrupt();
+    }
+    if (server.powerless) kj::throwFatalException(KJ_EXCEPTION(FAILED, "the power is off"));
+  };
+}
+
 void World::start(core::MemberId id) {
   auto& server = servers.at(id);
   KJ_REQUIRE(!server.up(), "this server is up already", id);
@@ -42,6 +89,10 @@ void World::start(core::MemberId id) {
   server.environment->timing = server.diskTiming;
   kernel::StandIns standIns;
   standIns.transport = network->join(id);
+  if (makeWitness) {
+    server.witness = makeWitness(id);
+    standIns.witness = server.witness.get();
+  }
   std::vector<kernel::Parts::Api> apis;
   if (makeApi) apis.push_back({"workload", makeApi(id)});
   standIns.apis = kj::mv(apis);
@@ -63,7 +114,12 @@ void World::end(Server& server) {
   network->leave(server.id);
   server.watch = kj::NEVER_DONE;
   server.node = nullptr;
-  server.environment = nullptr;
+  server.witness = nullptr;
+  server.powerOffIn = 0;
+  server.powerless = false;
+  server.disk->hook = nullptr;
+  graves.push_back(std::move(server.environment));
+  scope.poll();  // what held on to this life hears of its end
 }
 
 void World::kill(core::MemberId id) {

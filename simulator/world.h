@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 #include "kernel/config.h"
 #include "kernel/loader.h"
 #include "kernel/node.h"
@@ -26,21 +27,30 @@ struct Server {
   std::uint64_t lives = 0;
   std::int64_t wallSkewMs = 0;
   DiskTiming diskTiming;
+  std::uint64_t powerOffIn = 0;              ///< operations of its disk; 0: not planned
+  bool powerless = false;                    ///< the plan came true: powerOff is due
 
   // Of this life; null while the server is down.
   std::unique_ptr<SimulatedEnvironment> environment;
   kj::Own<kernel::Node> node;
+  std::unique_ptr<kernel::Witness> witness;
   kj::Promise<void> watch = kj::NEVER_DONE;  ///< for the node's failure
   bool up() const { return environment != nullptr; }
 };
 
 /// Makes the API of one life of a server: the workload's door to the desk.
 using ApiMaker = std::function<coordination::Api::Client(core::MemberId)>;
+/// Makes the witness of one life of a server.
+using WitnessMaker = std::function<std::unique_ptr<kernel::Witness>(core::MemberId)>;
 /// A node stopped by itself: a failed disk, a broken promise.
 using FailureSink = std::function<void(core::MemberId, const kj::Exception&)>;
 using WorldLog = std::function<void(core::MemberId, sdk::Level, kj::StringPtr)>;
 
 class World {
+  /// Of lives that are over: calls that nobody waits for may still hold their plugins. First, so that
+  /// the loop is gone before them.
+  std::vector<std::unique_ptr<SimulatedEnvironment>> graves;
+
 public:
   /// config and wiring outlive the world.
   World(const kernel::Config& config, const kernel::Wiring& wiring, std::uint64_t seed);
@@ -49,7 +59,10 @@ public:
   kj::Timer& timer() { return port.timer(); }
   kj::Duration now() { return port.timer().now() - begin; }
   /// Lets the world go on until this much time has passed, or until stop is true.
-  void run(kj::Duration duration, const std::function<bool()>& stop = nullptr);
+  void run(kj::Duration duration, const std::function<bool()>& stop);
+  /// Lets the world go on until this moment, or until interrupt() is called.
+  void runUntil(kj::TimePoint moment);
+  void interrupt();
 
   /// Boots a server; the first boot founds the cluster.
   void start(core::MemberId id);
@@ -57,6 +70,12 @@ public:
   void kill(core::MemberId id);
   /// The power goes: what was not synced may be lost.
   void powerOff(core::MemberId id);
+  /// SIGSTOP and SIGCONT.
+  void pause(core::MemberId id);
+  void resume(core::MemberId id);
+  /// The power goes at the countdown'th operation of this server's disk from now on: nothing of the
+  /// server is seen after it, and the world is interrupted so that powerOff can follow.
+  void powerOffAt(core::MemberId id, std::uint64_t countdown);
   void wipe(core::MemberId id) { servers.at(id).disk->wipe(); }
 
   std::map<core::MemberId, Server> servers;
@@ -64,6 +83,7 @@ public:
   Network* network = nullptr;
 
   ApiMaker makeApi;
+  WitnessMaker makeWitness;
   FailureSink failed;
   WorldLog log;
 
@@ -75,6 +95,7 @@ private:
   kj::WaitScope scope{loop};
   kj::TimePoint begin;
   std::unique_ptr<Network> ownNetwork;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> interruption;
 
   void end(Server& server);
 };
