@@ -76,6 +76,8 @@ TEST_CASE("zookeeper: a server without a leader says so") {
   house.desk->phase = consensus::Standing::Phase::CLAIMING;
 
   CHECK(ask(house, "srvr") == "This ZooKeeper instance is not currently serving requests\n");
+  CHECK(contains(ask(house, "mntr"), "requests\npq_applied\t"));
+  CHECK(contains(ask(house, "mntr"), "pq_phase\tclaiming\n"));
   CHECK(ask(house, "isro") == "null");
   CHECK(ask(house, "ruok") == "imok");
 }

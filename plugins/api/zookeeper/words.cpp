@@ -197,7 +197,11 @@ std::string answerWord(std::string_view word, const ServerFacts& facts,
   if (word == "gtmk" || word == "stmk") return std::to_string(facts.traceMask);
   if (word == "envi") return environmentText(out), out;
   if (word == "isro") return serving(status) ? "rw" : "null";
-  if (!serving(status)) return NOT_SERVING;
+  if (!serving(status)) {
+    out = NOT_SERVING;
+    if (word == "mntr") ownText(out, status);
+    return out;
+  }
   if (word == "srvr" || word == "stat") {
     versionText(out);
     if (word == "stat") {

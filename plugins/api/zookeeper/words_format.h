@@ -17,5 +17,7 @@ std::string versionLine();
 
 /// mntr: ZooKeeper's keys that mean something here, then ours.
 void monitorText(std::string& out, const ServerFacts& facts, coordination::Status::Reader status);
+/// Ours alone; true of a server without a leader, too.
+void ownText(std::string& out, coordination::Status::Reader status);
 
 }  // namespace polyquorum::zookeeper

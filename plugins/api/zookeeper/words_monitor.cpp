@@ -87,6 +87,10 @@ void monitorText(std::string& out, const ServerFacts& facts, coordination::Statu
   if (mode == "leader") followerText(out, status);
   number(out, "zk_election_time", status.getElectionMs());
   refusalText(out, *facts.refusals);
+  ownText(out, status);
+}
+
+void ownText(std::string& out, coordination::Status::Reader status) {
   number(out, "pq_applied", status.getApplied());
   number(out, "pq_committed", status.getCommitted());
   add(out, "pq_state_digest\t0x%016llx\n", ull(status.getDigest()));
