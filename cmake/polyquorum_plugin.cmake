@@ -11,7 +11,7 @@ function(polyquorum_add_plugin name)
     PREFIX "" OUTPUT_NAME ${name}
     LIBRARY_OUTPUT_DIRECTORY ${POLYQUORUM_PLUGIN_DIRECTORY}/${arg_KIND}
     BUILD_RPATH "$ORIGIN/../..")
-  if(POLYQUORUM_SANITIZE OR POLYQUORUM_TSAN)
+  if(POLYQUORUM_SANITIZE OR POLYQUORUM_TSAN OR POLYQUORUM_FUZZ)
     # The sanitizer's runtime comes with the program.
     set_target_properties(${target} PROPERTIES LINK_OPTIONS "")
   endif()
