@@ -63,6 +63,13 @@ public:
   bool due(core::Nanos now) const { return !events.empty() || wakeAt <= now; }
   core::Nanos wake() const { return wakeAt; }
 
+  /// Questions that wait are taken back: this node leads no longer and their askers ask again.
+  void withdraw() {
+    std::erase_if(events, [](const SeatEvent& event) {
+      return event.kind == SeatEvent::PROPOSAL || event.kind == SeatEvent::READ;
+    });
+  }
+
 protected:
   explicit Seat(core::MemberId self) : self(self) {}
   const core::MemberId self;

@@ -55,8 +55,8 @@ Error Machine::open(polyquorum::Attach::Reader attach) {
   fresh.nonce = attach.getNonce();
   fresh.home = attach.getHome();
   fresh.timeoutMs = attach.getTimeoutMs();
-  // Equal on every node, and not to be guessed by who does not know the whole state.
-  fresh.secret = mix(digest(), fresh.id);
+  // The asker's random bytes make it unguessable; the digest keeps two equal askers apart.
+  fresh.secret = mix(hashBytes(view(attach.getPassword()), digest()), fresh.id);
   if (sessions.find(fresh.id) != nullptr) return Error::BAD_ARGUMENTS;
   auto& session = sessions.add(std::move(fresh));
   answerAttached(session);
