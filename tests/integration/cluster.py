@@ -111,7 +111,7 @@ class Servers:
             wait_until(f"server {i} of {self.name} serves; see {self.folder}/{i}.log",
                        lambda i=i: self.mode(i) or self.died(i), seconds)
             if self.died(i):
-                raise AssertionError(f"server {i} of {self.name} ended; see {self.folder}/{i}.log")
+                raise AssertionError(f"server {i} of {self.name} ended with {self.processes[i].returncode}")
 
     def died(self, i):
         return self.processes[i].poll() is not None
@@ -153,7 +153,7 @@ class Servers:
     def child(self, i, command):
         with open(f"{self.folder}/{i}.log", "ab") as output:
             self.processes[i] = subprocess.Popen(command, stdout=output, stderr=output,
-                                                 stdin=subprocess.DEVNULL, cwd=self.folder)
+                                                 stdin=subprocess.DEVNULL, cwd=self.folder, env=dict(os.environ, PWD=self.folder))
 
     def close(self, keep=False):
         for process in self.processes.values():

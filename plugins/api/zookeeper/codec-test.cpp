@@ -112,12 +112,19 @@ TEST_CASE("zookeeper: each opcode becomes the request that it means (B1)") {
   CHECK(list[3].getRenewed());
 }
 
+TEST_CASE("zookeeper: outside a multi the opcode makes a container, whatever the flag (measured)") {
+  for (std::int32_t flags : {0, 1, 4}) {
+    Decoded decoded(op::CREATE_CONTAINER, createBody("/a", flags));
+    CHECK(decoded.operation().getCreate().getMode() == Create::Mode::CONTAINER);
+  }
+}
+
 TEST_CASE("zookeeper: create's flags are an enum, and a TTL belongs to TTL modes only (B4)") {
   using Mode = Create::Mode;
   struct Row { std::int32_t flags; Mode mode; bool sequential; };
   for (auto row : {Row{0, Mode::PERSISTENT, false}, Row{1, Mode::EPHEMERAL, false},
                    Row{2, Mode::PERSISTENT, true}, Row{3, Mode::EPHEMERAL, true},
-                   Row{4, Mode::CONTAINER, false}}) {
+                   Row{4, Mode::PERSISTENT, false}}) {  // as measured on 3.8.0
     Decoded decoded(op::CREATE, createBody("/a", row.flags));
     auto create = decoded.operation().getCreate();
     CHECK(create.getMode() == row.mode);

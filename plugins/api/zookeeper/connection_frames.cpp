@@ -136,7 +136,7 @@ void Connection::frame(Reader content) {
 
 void Connection::request(std::int32_t xid, std::int32_t type, Reader body) {
   Pending asked;
-  asked.xid = xid;
+  asked.xid = type == op::PING ? xid::PING : xid;  // as FinalRequestProcessor answers
   asked.sinceNs = server->nowNs();
   decodeRequest(type, body, asker(), server->slot(*this, session), asked);
   if (!asked.local) {

@@ -27,6 +27,14 @@ Query::Builder beginQuery(const Asker& asker, std::string_view path, bool watch,
   return query;
 }
 
+/// FinalRequestProcessor: a prefix of getEphemerals that Java trims to nothing or "/".
+bool meansAll(std::string_view prefix) {
+  auto blank = [](char c) { return static_cast<unsigned char>(c) <= ' '; };
+  while (!prefix.empty() && blank(prefix.front())) prefix.remove_prefix(1);
+  while (!prefix.empty() && blank(prefix.back())) prefix.remove_suffix(1);
+  return prefix.empty() || prefix == "/";
+}
+
 /// The questions that are a path and, for some, a watch flag.
 void decodeQuery(std::int32_t type, Reader body, const Asker& asker,
                  coordination::Request::Builder out, Pending& pending) {
@@ -36,6 +44,10 @@ void decodeQuery(std::int32_t type, Reader body, const Asker& asker,
   bool watch = watches && body.flag();
   bool mayBeNull = type == op::GET_EPHEMERALS;
   if (!body.good() || (path.null && !mayBeNull)) return refuse(pending, code::MARSHALLING_ERROR);
+  if (type == op::EXISTS && path.bytes.find('\0') != path.bytes.npos) {
+    return refuse(pending, code::BAD_ARGUMENTS);  // the other questions: NoNode
+  }
+  if (mayBeNull && meansAll(path.bytes)) path.bytes = {};
   auto query = beginQuery(asker, path.bytes, watch, out);
   switch (type) {
     case op::EXISTS: query.setExists(); break;

@@ -20,6 +20,13 @@ bool nextPart(Reader& body, std::int32_t& type) {
 void buildRefused(Operation::Builder out) { out.initDelete().setPath("?"); }
 constexpr std::size_t REFUSED_WORDS = structWords<Guard>() + textWords(1);
 
+/// Op.getOpcode: the flags decide what a create of a multi is answered as, not the opcode.
+std::int32_t answeredAs(const Write& write) {
+  if (!write.creates()) return write.type;
+  if (write.mode == Create::Mode::TTL) return op::CREATE_TTL;
+  return write.mode == Create::Mode::CONTAINER ? op::CREATE_CONTAINER : op::CREATE;
+}
+
 bool allowedInMulti(std::int32_t type) { return isWrite(type) && type != op::SET_ACL; }
 
 void refuse(Pending& pending, std::int32_t error) {
@@ -37,7 +44,7 @@ void decodeMulti(Reader body, const Asker& asker, coordination::Request::Builder
   Write write;
   pending.text.clear();
   while (nextPart(body, type)) {
-    if (!allowedInMulti(type) || !readWrite(type, body, *asker.rules, write)) {
+    if (!allowedInMulti(type) || !readWrite(type, body, *asker.rules, write, true)) {
       return refuse(pending, code::MARSHALLING_ERROR);
     }
     if (write.refused != 0 && pending.refusedPart < 0) {
@@ -45,7 +52,7 @@ void decodeMulti(Reader body, const Asker& asker, coordination::Request::Builder
       pending.error = write.refused;
     }
     words += structWords<Operation>() + (write.refused != 0 ? REFUSED_WORDS : write.words());
-    pending.text.push_back(static_cast<char>(type));
+    pending.text.push_back(static_cast<char>(answeredAs(write)));
   }
   if (!body.good()) return refuse(pending, code::MARSHALLING_ERROR);
 
@@ -54,7 +61,7 @@ void decodeMulti(Reader body, const Asker& asker, coordination::Request::Builder
     auto parts = operation.initMulti(count);
     for (unsigned i = 0; i < count; i++) {
       nextPart(first, type);
-      readWrite(type, first, *asker.rules, write);
+      readWrite(type, first, *asker.rules, write, true);
       if (write.refused != 0) {
         buildRefused(parts[i]);
       } else {

@@ -55,6 +55,16 @@ void readMode(std::int32_t flags, const Rules& rules, Write& out) {
   }
 }
 
+/// PrepRequestProcessor.pRequest2TxnCreate: outside a multi the opcode, not the flag, makes a container.
+void applyOpcode(Write& out) {
+  if (out.mode == Create::Mode::TTL) return;
+  if (out.type == op::CREATE_CONTAINER) {
+    out.mode = Create::Mode::CONTAINER;
+  } else if (out.mode == Create::Mode::CONTAINER) {
+    out.mode = Create::Mode::PERSISTENT;
+  }
+}
+
 }  // namespace
 
 bool isWrite(std::int32_t type) {
@@ -72,7 +82,7 @@ bool Write::creates() const {
          type == op::CREATE_TTL;
 }
 
-bool readWrite(std::int32_t type, Reader& body, const Rules& rules, Write& out) {
+bool readWrite(std::int32_t type, Reader& body, const Rules& rules, Write& out, bool inMulti) {
   out = {};
   out.type = type;
   auto path = body.view();
@@ -83,7 +93,10 @@ bool readWrite(std::int32_t type, Reader& body, const Rules& rules, Write& out) 
       readAcl(body, out);
       auto flags = body.int32();
       out.ttlMs = type == op::CREATE_TTL ? body.int64() : -1;
+      // Op.create looks at the time to live only if the flags ask for one.
+      if (inMulti && flags < 5) out.ttlMs = -1;
       if (body.good()) readMode(flags, rules, out);
+      if (!inMulti) applyOpcode(out);
       break;
     }
     case op::SET_DATA:

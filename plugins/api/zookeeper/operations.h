@@ -32,7 +32,8 @@ struct Write {
 };
 
 /// False: malformed. type is one of create*, delete, setData, setACL, check.
-bool readWrite(std::int32_t type, Reader& body, const Rules& rules, Write& out);
+bool readWrite(std::int32_t type, Reader& body, const Rules& rules, Write& out,
+               bool inMulti = false);
 bool isWrite(std::int32_t type);
 
 /// Makes the flat message inside a request: one segment of exactly `words` words.
