@@ -67,7 +67,9 @@ kj::Maybe<kj::Promise<void>> WriteQueue::flush() {
 }
 
 void WriteQueue::reached(std::uint64_t number) {
-  KJ_ASSERT(number > durable, "storage answered its writes out of order");
+  // Storage answers in order, but the loop may bring two answers in the other one (it runs what was
+  // just fulfilled first). A write is durable only when every earlier one is, so the later answer says it all.
+  if (number <= durable) return;
   durable = number;
   while (!waiting.empty() && waiting.front().after <= durable) {
     auto claims = kj::mv(waiting.front().claims);
