@@ -50,7 +50,8 @@ const std::vector<KeyText>& kernelKeys() {
        "Requests that wait in one server; above it clients are slowed down. ZooKeeper: "
        "globalOutstandingLimit."},
       {"limits.memory", "1GiB", "64MiB .. 16384GiB",
-       "Memory of one server; above it writes that add data are refused."},
+       "Memory of one server. Today it bounds only the answers that wait for clients: an eighth of "
+       "it for each API; above, requests are answered overloaded."},
   };
   return KEYS;
 }

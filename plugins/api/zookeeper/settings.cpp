@@ -9,8 +9,8 @@ namespace polyquorum::zookeeper {
 
 const std::initializer_list<sdk::OptionText> OPTION_TEXTS = {
     {"tickTime", "2s", "1ms .. 1h",
-     "ZooKeeper's unit of time; the default session timeouts are multiples of it. Set the kernel's "
-     "session tick to the same value."},
+     "ZooKeeper's unit of time; the default session timeouts are multiples of it. Absent: "
+     "sessions.tickTime of the kernel."},
     {"minSessionTimeout", "2 x tickTime", "1ms .. 24h",
      "Shorter session timeouts are raised to it."},
     {"maxSessionTimeout", "20 x tickTime", "1ms .. 24h", "Longer session timeouts are cut to it."},
@@ -28,8 +28,8 @@ const std::initializer_list<sdk::OptionText> OPTION_TEXTS = {
     {"extendedTypesEnabled", "false", "true | false",
      "Nodes with a time to live may be created."},
     {"reconfigEnabled", "false", "true | false",
-     "reconfig answers Unimplemented (-6) instead of ReconfigDisabled (-123); membership is "
-     "changed with the polyquorum binary."},
+     "reconfig answers Unimplemented (-6) instead of ReconfigDisabled (-123). Members cannot be "
+     "changed yet."},
     {"fourLetterWords", "ruok, srvr, isro, stat, mntr, conf, envi, wchs", "words, or *",
      "Four-letter words that are answered, from any address. Absent: the initial list on loopback, "
      "ruok, srvr, isro elsewhere."},
