@@ -29,5 +29,6 @@ void addData(CLI::App& app, Context& context);
 void addBench(CLI::App& app, Context& context);
 void addConfig(CLI::App& app, Context& context);
 void addPlugins(CLI::App& app, Context& context);
+void addSimulate(CLI::App& app, Context& context);
 
 }  // namespace polyquorum::cli

@@ -51,6 +51,7 @@ int run(int argc, char** argv) {
   addBench(app, context);
   addConfig(app, context);
   addPlugins(app, context);
+  addSimulate(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -4,6 +4,7 @@
 #include <kj/async.h>
 #include <kj/debug.h>
 #include <kj/timer.h>
+#include <algorithm>
 
 namespace polyquorum::simulator {
 
@@ -17,7 +18,7 @@ public:
   bool wait() override {
     polls = 0;
     KJ_IF_MAYBE(next, clock.nextEvent()) {
-      clock.advanceTo(*next);
+      clock.advanceTo(std::max(clock.now(), *next));  // one may be set in the past
     } else {
       KJ_FAIL_ASSERT("the simulated world stands still: nothing will ever happen again");
     }

@@ -23,7 +23,9 @@ World::World(const kernel::Config& config, const kernel::Wiring& wiring, std::ui
   }
 }
 
-World::~World() noexcept(false) {
+World::~World() noexcept(false) { shutDown(); }
+
+void World::shutDown() {
   for (auto& [id, server] : servers) end(server);
 }
 

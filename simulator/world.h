@@ -76,6 +76,8 @@ public:
   /// The power goes at the countdown'th operation of this server's disk from now on: nothing of the
   /// server is seen after it, and the world is interrupted so that powerOff can follow.
   void powerOffAt(core::MemberId id, std::uint64_t countdown);
+  /// Ends every process; before what makeApi and makeWitness made them look at is gone.
+  void shutDown();
   void wipe(core::MemberId id) { servers.at(id).disk->wipe(); }
 
   std::map<core::MemberId, Server> servers;
