@@ -41,6 +41,23 @@ def tear(server, draw):
     return f"{mode} the last {at + size - cut} of {size} bytes of {path.name}"
 
 
+def scribble(server, draw):
+    """A group that was being written when the power went: part of it stands behind what is durable."""
+    path = [p for p in server.wals() if records(p)][-1]
+    whole = records(path)
+    at, size, *_ = whole[-1]
+    end = (at + size + 511) // 512 * 512
+    with open(path, "r+b") as file:
+        if draw.randrange(2):
+            torn = draw.randbytes(draw.randrange(1, 5000))
+        else:                                    # it looks like a record, but of another place
+            old, length, *_ = draw.choice(whole)
+            file.seek(old)
+            torn = file.read(draw.randrange(1, length + 1))
+        file.seek(end)
+        file.write(torn)
+
+
 def flip(server, draw):
     """One bit of a record in the middle that the log still needs."""
     snapshot = max((int(p.name.split("-")[1], 16) for p in server.snapshots()), default=0)
