@@ -70,7 +70,10 @@ Decoded decode(kj::ArrayPtr<const kj::byte> parcel) {
   KJ_REQUIRE(reinterpret_cast<std::uintptr_t>(parcel.begin()) % sizeof(capnp::word) == 0);
   auto words = kj::arrayPtr(reinterpret_cast<const capnp::word*>(parcel.begin()),
                             parcel.size() / sizeof(capnp::word));
-  capnp::FlatArrayMessageReader reader(words);
+  // Each word is read about once; a short letter that claims a long list of empty entries is refused.
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = 2 * words.size() + 64;
+  capnp::FlatArrayMessageReader reader(words, options);
   auto letter = reader.getRoot<wire::Letter>();
   Decoded out;
   out.segment = letter.getSegment();

@@ -37,13 +37,17 @@ class Reading final : public Recipient {
   void linkDown(core::MemberId, core::Link) override {}
   void letter(Lane, Decoded&& letter) override {
     auto encoded = encode(letter.segment, letter.mail);
-    std::vector<capnp::word> words(encoded.letter.begin(), encoded.letter.end());
-    for (auto& body : encoded.bodies) {
-      auto more = body->asWords();
-      words.insert(words.end(), more.begin(), more.end());
-    }
-    auto view = kj::arrayPtr(words.data(), words.size());
-    auto again = decode(view.asBytes());
+    auto size = encoded.letter.size();
+    for (auto& body : encoded.bodies) size += body->asWords().size();
+    auto words = kj::heapArray<capnp::word>(size);
+    auto* at = words.begin();
+    auto put = [&](kj::ArrayPtr<const capnp::word> more) {
+      if (more.size() > 0) memcpy(at, more.begin(), more.asBytes().size());
+      at += more.size();
+    };
+    put(encoded.letter);
+    for (auto& body : encoded.bodies) put(body->asWords());
+    auto again = decode(words.asBytes());
     must(again.segment == letter.segment && again.mail.kind == letter.mail.kind &&
              again.mail.numbers == letter.mail.numbers &&
              again.mail.entries.size() == letter.mail.entries.size(),
