@@ -34,7 +34,8 @@ double secondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-simulator::CampaignSettings settingsOf(const SimulateWish& wish, std::uint64_t seed, const kernel::Config* config) {
+simulator::CampaignSettings settingsOf(const SimulateWish& wish, std::uint64_t seed,
+                                       const kernel::Config* config) {
   simulator::CampaignSettings settings;
   settings.seed = seed;
   settings.faultySeconds = wish.seconds;
@@ -159,8 +160,8 @@ Exit many(const SimulateWish& wish, const kernel::Config* config) {
   }
   auto passed = secondsSince(begin);
   printf("%llu seeds, %llu failed; %.0f simulated seconds in %.1f s: %.0f per second and core\n",
-         static_cast<unsigned long long>(sum.seeds), static_cast<unsigned long long>(sum.failures), sum.simulated,
-         passed, sum.simulated / passed / wish.jobs);
+         static_cast<unsigned long long>(sum.seeds), static_cast<unsigned long long>(sum.failures),
+         sum.simulated, passed, sum.simulated / passed / wish.jobs);
   printCounters(sum);
   bool covered = true;
   if (sum.seeds >= 50 && config == nullptr) {
@@ -205,7 +206,9 @@ void addSimulate(CLI::App& app, Context& context) {
   verb->add_option("--seed", wish->seed, "Run this one seed and tell its story");
   verb->add_option("--seeds", wish->seeds, "Run so many")->capture_default_str();
   verb->add_option("--base", wish->base, "The first of them")->capture_default_str();
-  verb->add_option("--jobs", wish->jobs, "Processes at a time")->check(CLI::Range(1, 256))->capture_default_str();
+  verb->add_option("--jobs", wish->jobs, "Processes at a time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   verb->add_option("--seconds", wish->seconds, "Simulated seconds with faults")->capture_default_str();
   verb->add_option("--config", wish->config, "Simulate this cluster instead of one drawn from the seed");
   verb->add_option("--trace", wish->trace, "Write every event of --seed to this file (NDJSON)");

@@ -211,8 +211,10 @@ void Driver::tellIfForgotten() {
   if (voters - forgot > voters / 2) return;
   forgottenToldAt = now();
   log(sdk::Level::ERROR,
-      kj::str("quorum.forgot voters=", voters, " forgot=", forgot, ": so many lost their log and promises that "
-              "no leader is safe. Put back a data directory that was lost; or, to begin with an empty tree, "
+      kj::str("quorum.forgot voters=", voters, " forgot=", forgot,
+              ": so many lost their log and promises that "
+              "no leader is safe. Put back a data directory that was lost; or, to begin with an "
+              "empty tree, "
               "stop all servers, delete their data directories and start them with --bootstrap"));
 }
 

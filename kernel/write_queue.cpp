@@ -68,7 +68,8 @@ kj::Maybe<kj::Promise<void>> WriteQueue::flush() {
 
 void WriteQueue::reached(std::uint64_t number) {
   // Storage answers in order, but the loop may bring two answers in the other one (it runs what was
-  // just fulfilled first). A write is durable only when every earlier one is, so the later answer says it all.
+  // just fulfilled first). A write is durable only when every earlier one is, so the later answer
+  // says it all.
   if (number <= durable) return;
   durable = number;
   while (!waiting.empty() && waiting.front().after <= durable) {

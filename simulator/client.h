@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client of the workload: a session that moves between servers with requests in flight and judges
-// every answer it gets. Checkers: reply, durability, linearizable-writes, linearizable-reads, sync, never-back,
-// session-replies, reads, watches, exactly-once, ephemerals.
+// One client of the workload: a session that moves between servers with requests in flight and
+// judges every answer it gets. Checkers: reply, durability, linearizable-writes,
+// linearizable-reads, sync, never-back, session-replies, reads, watches, exactly-once, ephemerals.
 #pragma once
 #include <kj/async.h>
 #include <kj/timer.h>

@@ -32,7 +32,8 @@ void Client::delivered(core::MemberId from, coordination::Delivery::Reader deliv
     case coordination::Delivery::EVENT: return told(delivery.getIndex(), delivery.getEvent());
     case coordination::Delivery::ENDED:
       if (delivery.getEnded() == Error::SESSION_EXPIRED) {
-        if (history.attached(session)) violate("ephemerals", "it was told that its session ended, and it did not");
+        if (history.attached(session))
+          violate("ephemerals", "it was told that its session ended, and it did not");
         lose("expired");
         session = 0;
         password.clear();
@@ -79,7 +80,8 @@ void Client::replied(coordination::Delivery::Reader delivery) {
     return;
   }
   if (reply.getToken() != line.front().token) {
-    auto known = std::any_of(line.begin(), line.end(), [&](const Sent& sent) { return sent.token == reply.getToken(); });
+    auto known = std::any_of(line.begin(), line.end(),
+                             [&](const Sent& sent) { return sent.token == reply.getToken(); });
     if (known) violate("session-replies", "a request was answered before the one sent before it");
     return;
   }
@@ -161,11 +163,14 @@ void Client::wrote(const Sent& sent, core::Index index, polyquorum::Outcome::Rea
     return violate("reply", std::string("a write was answered ") + kj::str(error).cStr());
   }
   auto at = history.tookAt(command);
-  if (at == 0 || at > index) return violate("durability", "a write was answered at " + text(index) + " and did not take place");
+  if (at == 0 || at > index)
+    return violate("durability",
+                   "a write was answered at " + text(index) + " and did not take place");
   if (history.at(at).error != error) violate("reply", "the answer is not the outcome of index " + text(at));
   if (at <= sent.acknowledgedBefore) {
     violate("linearizable-writes", "a write took place at " + text(at) + ", but " +
-                                       text(sent.acknowledgedBefore) + " had been acknowledged before it was sent");
+                                       text(sent.acknowledgedBefore) +
+                                       " had been acknowledged before it was sent");
   }
   history.acknowledged = std::max(history.acknowledged, at);
   story.count(error == Error::OK ? "writes acknowledged" : "writes refused by their outcome");
@@ -217,7 +222,9 @@ void Client::told(core::Index index, polyquorum::Change::Reader event) {
   std::string path = event.getPath().cStr();
   auto found = watches.find(path);
   story.count("events told");
-  if (index < seenHere) return violate("watches", "the event of " + text(index) + " came after a reply at " + text(seenHere));
+  if (index < seenHere)
+    return violate("watches",
+                   "the event of " + text(index) + " came after a reply at " + text(seenHere));
   if (found == watches.end()) return violate("watches", path + " is not watched, or was told of twice");
   auto& watched = found->second;
   auto what = event.getWhat();
@@ -232,8 +239,9 @@ void Client::told(core::Index index, polyquorum::Change::Reader event) {
   if (what != What::CHILDREN_CHANGED) due |= check(watched.data, true, false);
   if (what == What::CHILDREN_CHANGED || what == What::DELETED) due |= check(watched.children, false, true);
   if (!due) {
-    return violate("watches", path + " was told of at " + text(index) + ", which is not the first change after " +
-                                  text(watched.data) + "/" + text(watched.children));
+    return violate("watches", path + " was told of at " + text(index) +
+                                  ", which is not the first change after " + text(watched.data) +
+                                  "/" + text(watched.children));
   }
   if (watched.data == 0 && watched.children == 0) watches.erase(found);
 }
@@ -246,8 +254,8 @@ void Client::checkWatches(core::Index index) {
       if (since == 0) continue;
       auto missed = history.tree().firstChange(path, !children, children, since, index);
       if (!missed) continue;
-      return violate("watches", path + " changed at " + text(missed->first) + " and a reply at " + text(index) +
-                                    " came without its event");
+      return violate("watches", path + " changed at " + text(missed->first) + " and a reply at " +
+                                    text(index) + " came without its event");
     }
   }
 }

@@ -99,8 +99,9 @@ void History::decide(core::Index index, Body::Reader body, const state::Applied&
       story.violate("exactly-once", "a command took place twice, again at " + std::to_string(index));
     }
     if (refused.count(command) > 0) {
-      story.violate("exactly-once", "a command of which its client was told that it never would took place at " +
-                                        std::to_string(index));
+      story.violate("exactly-once",
+                    "a command of which its client was told that it never would took place at " +
+                        std::to_string(index));
     }
   }
   perform(index, body, applied);

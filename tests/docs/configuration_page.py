@@ -18,19 +18,22 @@ PAGE = ROOT / "docs/configuration.md"
 KINDS = ["election", "consensus", "storage", "transport", "api"]
 FIRST = {"election": "fast_leader", "consensus": "zab", "storage": "file", "transport": "tcp",
          "api": "zookeeper"}
-REQUIRED = re.compile(r"^cluster\.name$|^cluster\.servers\[\]\.(id|peer|data|<api>)$|^plugins\.[a-z\[\]]+\.use$")
+REQUIRED = re.compile(r"^cluster\.name$|^cluster\.servers\[\]\.(id|peer|data|<api>)$"
+                      r"|^plugins\.[a-z\[\]]+\.use$")
 
 HEAD = """# Configuration
 
 One YAML file describes a cluster; every server gets the same one. `polyquorum config check FILE` tells all that is
-wrong with it, with places; `polyquorum config explain FILE` shows every key with the value in force and where it came from.
+wrong with it, with places; `polyquorum config explain FILE` shows every key with the value in force and where
+it came from.
 Keys are strict: an unknown one is refused, and the nearest known one is named. This page is made from the program
 (`tests/docs/configuration_page.py build/bin/polyquorum --write`) and a test compares the two.
 
 ```yaml
 {example}```
 
-Times are numbers with `ms`, `s`, `m`, `h` or `d`; sizes are numbers with `KiB`, `MiB`, `GiB` or `TiB`. Paths are relative to the file.
+Times are numbers with `ms`, `s`, `m`, `h` or `d`; sizes are numbers with `KiB`, `MiB`, `GiB` or `TiB`.
+Paths are relative to the file.
 
 """
 
