@@ -51,6 +51,7 @@ void Replica::applyOne(core::Fence stamp, kj::Maybe<BodyRef> shared) {
       next->getRoot<Segment>().setBase(index);
       hold();
       committed = index;  // what is above the seal is void
+      replay.clear();
       listener.sealed(next->getRoot<Segment>().asReader());
     }
   } else {

@@ -137,7 +137,7 @@ private:
       server.node->status(status);
       if (status.getPhase() == consensus::Standing::Phase::LEADING) leader = id;
       if (status.getPhase() < consensus::Standing::Phase::FOLLOWING) return name + " follows nobody";
-      if (!status.getMayVote()) return name + " may not vote";
+      if (!status.getMayVote() && !world.observer(id)) return name + " may not vote";
       if (!first && status.getApplied() != applied) return name + " has not applied what others have";
       if (!first && status.getDigest() != digest) {
         story.violate("state-digest", name + " has another state than others at the same index");

@@ -117,12 +117,12 @@ void Faults::inject(Kind kind) {
 void Faults::down(core::MemberId id, bool power) {
   story.tell("fault: server " + std::to_string(id) + (power ? " loses power" : " is killed"));
   story.count(power ? "power losses" : "kills");
+  gone(id);
   if (power) {
     world.powerOff(id);
   } else {
     world.kill(id);
   }
-  gone(id);
 }
 
 void Faults::up(core::MemberId id) {
@@ -242,7 +242,7 @@ bool Faults::allVote() {
     capnp::MallocMessageBuilder message;
     auto status = message.initRoot<coordination::Status>();
     server.node->status(status);
-    if (!status.getMayVote()) return false;
+    if (!status.getMayVote() && !world.observer(id)) return false;
   }
   return true;
 }

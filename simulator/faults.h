@@ -12,7 +12,7 @@ namespace polyquorum::simulator {
 
 class Faults {
 public:
-  /// gone: a server's process has just ended.
+  /// gone: a server's process is about to end.
   Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone);
 
   /// When something is to be done next.

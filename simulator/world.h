@@ -78,6 +78,7 @@ public:
   void powerOffAt(core::MemberId id, std::uint64_t countdown);
   /// Ends every process; before what makeApi and makeWitness made them look at is gone.
   void shutDown();
+  bool observer(core::MemberId id) const { return config.server(id)->observer; }
   void wipe(core::MemberId id) { servers.at(id).disk->wipe(); }
 
   std::map<core::MemberId, Server> servers;
