@@ -31,7 +31,7 @@ void Ledger::open(const core::ConsensusOpened& opened) {
   if (auto hole = log.open(opened.base, opened.log)) {
     note("log.damaged from=" + std::to_string(*hole));
     damaged = true;
-    batch.cut(*hole);
+    unproved = hole;
     batch.fact(DAMAGED, 1);
   }
   evidenceChanged = evidenceUrgent = true;
@@ -69,13 +69,23 @@ void Ledger::promise(core::Fence epoch) {
 void Ledger::establish(core::Fence epoch) {
   if (epoch < viewEpoch) throw std::logic_error("the view goes back");
   viewEpoch = epoch;
+  cutUnproved(0);
   batch.fact(VIEW, epoch);
   if (damaged) batch.fact(DAMAGED, 0);
   damaged = false;
   evidenceUrgent = true;
 }
 
+/// What stands above a hole is out of view, but it stays on the disk until an established history
+/// replaces it: it may be the last copy, and then a person wants it. (promises.md, P1.4)
+void Ledger::cutUnproved(core::Index above) {
+  if (!unproved) return;
+  batch.cut(std::max(*unproved, above));
+  unproved.reset();
+}
+
 void Ledger::append(core::Entry entry) {
+  cutUnproved(0);
   log.append(entry.index, entry.stamp);
   batch.put(std::move(entry));
   evidenceChanged = true;
@@ -85,6 +95,7 @@ void Ledger::cut(core::Index from) {
   if (from <= committedIndex) throw std::logic_error("a decided entry is cut");
   log.cut(from);
   batch.cut(from);
+  unproved.reset();   // that was above
   evidenceUrgent = true;
 }
 
@@ -94,6 +105,7 @@ bool Ledger::adopt(core::Position at) {
   bool same = log.adopt(at);
   batch.adopt(at);
   if (!same && end > at.index) batch.cut(at.index + 1);
+  cutUnproved(at.index + 1);
   evidenceUrgent = true;
   commit(at.index);
   note("snapshot.adopted index=" + std::to_string(at.index) + (same ? " suffix=kept" : ""));

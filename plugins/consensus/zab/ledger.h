@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 #include "plugins/consensus/zab/log_view.h"
@@ -92,9 +93,12 @@ public:
   void note(std::string line) { effects.notes.push_back(std::move(line)); }
 
 private:
+  void cutUnproved(core::Index above);
+
   core::MemberId selfId = 0;
   bool mayVote = true;
   bool damaged = false;
+  std::optional<core::Index> unproved;   // the disk holds entries from here on, above a hole
   std::vector<core::MemberId> members, voters;   // sorted
   std::map<core::MemberId, std::vector<core::Link>> links;
   core::Fence acceptedEpoch = 0, viewEpoch = 0, highestEpoch = 0;

@@ -40,8 +40,14 @@ struct Disk {
   std::map<core::Index, core::Entry> log;
   std::map<std::string, std::uint64_t> facts;
   void write(const core::Batch& batch);
+  /// Of what has no hole.
   core::Position last() const {
-    return log.empty() ? base : std::max(base, log.rbegin()->second.at());
+    auto last = base;
+    for (auto next = log.upper_bound(base.index); next != log.end(); ++next) {
+      if (next->first != last.index + 1) break;
+      last = next->second.at();
+    }
+    return last;
   }
   std::uint64_t fact(const char* name) const {
     auto found = facts.find(name);
