@@ -111,7 +111,8 @@ class Servers:
             wait_until(f"server {i} of {self.name} serves; see {self.folder}/{i}.log",
                        lambda i=i: self.mode(i) or self.died(i), seconds)
             if self.died(i):
-                raise AssertionError(f"server {i} of {self.name} ended with {self.processes[i].returncode}")
+                code = self.processes[i].returncode
+                raise AssertionError(f"server {i} of {self.name} ended with code {code}")
 
     def died(self, i):
         return self.processes[i].poll() is not None
@@ -153,7 +154,8 @@ class Servers:
     def child(self, i, command):
         with open(f"{self.folder}/{i}.log", "ab") as output:
             self.processes[i] = subprocess.Popen(command, stdout=output, stderr=output,
-                                                 stdin=subprocess.DEVNULL, cwd=self.folder, env=dict(os.environ, PWD=self.folder))
+                                                 stdin=subprocess.DEVNULL, cwd=self.folder,
+                                                 env=dict(os.environ, PWD=self.folder))
 
     def close(self, keep=False):
         for process in self.processes.values():
@@ -186,7 +188,8 @@ class Polyquorum(Servers):
                        "  consensus: { use: zab }\n"
                        "  storage:   { use: file }\n"
                        "  transport: { use: tcp }\n"
-                       "  api:       [ { use: zookeeper, maxClientCnxns: 1000, fourLetterWords: \"*\", "
+                       "  api:       [ { use: zookeeper, maxClientCnxns: 1000, "
+                       "fourLetterWords: \"*\", "
                        f"superDigest: \"{SUPER}\"{', ' if options else ''}{options} }} ]\n")
 
     def spawn(self, i, first):

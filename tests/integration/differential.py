@@ -152,7 +152,8 @@ class Player:
         try:
             got, zxid, error, body = client.reply()
         except (wire.Closed, TimeoutError) as end:
-            self.replies.append(Reply(number, kind, xid, type(end).__name__, None, None, self.events(client)))
+            self.replies.append(Reply(number, kind, xid, type(end).__name__, None, None,
+                                      self.events(client)))
             return False
         if kind in WRITES or zxid <= 0:
             relation = self.mask.made(zxid, number) if zxid > 0 else zxid

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# Compiles CuratorRecipes.java against Debian's Curator and runs it on ours and on Debian's ZooKeeper;
+# a leader is killed and restarted under it.
+import os
+import shutil
+import subprocess
+import tempfile
+
+from cluster import HERE, Polyquorum, ZooKeeper, log, skip
+
+JARS = [f"/usr/share/java/{name}.jar" for name in (
+    "curator-recipes", "curator-framework", "curator-client", "zookeeper", "guava", "slf4j-api")]
+
+
+def compiled(folder):
+    missing = [jar for jar in JARS if not os.path.exists(jar)]
+    if missing or shutil.which("javac") is None:
+        skip("Debian's packages libcurator-recipes-java and default-jdk-headless are not installed: "
+             f"{missing or 'no javac'}")
+    subprocess.run(["javac", "-J-Xmx256m", "-nowarn", "-Xlint:-deprecation", "-cp", ":".join(JARS),
+                    "-d", folder, os.path.join(HERE, "CuratorRecipes.java")], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
+def play(folder, servers):
+    process = subprocess.Popen(
+        ["timeout", "120", "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
+         ":".join([folder, *JARS]), "CuratorRecipes", servers.address()],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line == "storm\n":
+            servers.restart(servers.leader())
+            servers.leader()
+            process.stdin.write("it is back\n")
+            process.stdin.flush()
+    code = process.wait()
+    log(f"{servers.name}:", *(f"\n  {line}" for line in lines))
+    assert code == 0, f"ended with {code}"
+    return lines
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        compiled(folder)
+        with ZooKeeper() as theirs:
+            expected = play(folder, theirs)
+        with Polyquorum(3) as ours:
+            found = play(folder, ours)
+    assert found == expected, "the outcomes differ"
+    log(f"Curator: {len(expected) - 1} recipes, the same on three of ours as on Debian's ZooKeeper")
+
+
+if __name__ == "__main__":
+    main()
