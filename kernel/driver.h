@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include "kernel/chain.h"
+#include "kernel/failure.h"
 #include "kernel/config.h"
 #include "kernel/desk.h"
 #include "kernel/identity.h"
@@ -57,7 +58,7 @@ public:
   kj::Promise<void> start(Desk& desk, Member::Reader self, capnp::List<Member>::Reader members);
 
   /// Rejects when the node must stop.
-  kj::Promise<void> failed() { return failure.promise.addBranch(); }
+  kj::Promise<void> failed() { return failure.happened(); }
 
   /// Leadership is handed over if it is here; resolves when that was seen or after a second.
   kj::Promise<void> handOver();  ///< a cluster of one has nobody to give it to
@@ -72,14 +73,6 @@ public:
   void fill(coordination::Status::Builder status) override;
 
 private:
-  struct Failure : kj::TaskSet::ErrorHandler {
-    Failure() : Failure(kj::newPromiseAndFulfiller<void>()) {}
-    explicit Failure(kj::PromiseFulfillerPair<void>&& pair)
-        : promise(pair.promise.fork()), fulfiller(kj::mv(pair.fulfiller)) {}
-    void taskFailed(kj::Exception&& exception) override { fulfiller->reject(kj::mv(exception)); }
-    kj::ForkedPromise<void> promise;
-    kj::Own<kj::PromiseFulfiller<void>> fulfiller;
-  };
   struct PeerTip {
     std::uint32_t segment = 0;
     core::Index lag = 0;                ///< entries it was behind this node when its tip came

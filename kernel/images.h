@@ -9,6 +9,7 @@
 #include <vector>
 #include "interfaces/storage.capnp.h"
 #include "kernel/chain.h"
+#include "kernel/failure.h"
 #include "kernel/post_office.h"
 #include "kernel/replica.h"
 #include "sdk/environment.h"
@@ -56,8 +57,16 @@ public:
   kj::Promise<storage::Sink::Client> receive(core::MemberId peer, core::Link link,
                                              Snapshot::Reader header);
 
+  /// The cores close: what is on its way here was not for the next ones.
+  void coresClosed() {
+    coreLives++;
+    arrivedAt = 0;
+  }
+  /// The image that arrived last may be adopted by the cores of now.
+  bool claimable(core::Index at) const { return arrivedAt == at; }
+
   /// Rejects if storage failed while an own image was taken.
-  kj::Promise<void> failed() { return failure.promise.addBranch(); }
+  kj::Promise<void> failed() { return failure.happened(); }
   void stop() { tasks = nullptr; }
 
 private:
@@ -66,14 +75,6 @@ private:
     core::MemberId peer;
     core::Link link;
     core::Index atLeast;
-  };
-  struct Failure : kj::TaskSet::ErrorHandler {
-    Failure() : Failure(kj::newPromiseAndFulfiller<void>()) {}
-    explicit Failure(kj::PromiseFulfillerPair<void>&& pair)
-        : promise(pair.promise.fork()), fulfiller(kj::mv(pair.fulfiller)) {}
-    void taskFailed(kj::Exception&& exception) override { fulfiller->reject(kj::mv(exception)); }
-    kj::ForkedPromise<void> promise;
-    kj::Own<kj::PromiseFulfiller<void>> fulfiller;
   };
 
   /// A peer's stream may hold its sink when this is gone.
@@ -90,11 +91,13 @@ private:
   bool taking = false, receiving = false;
   core::Index arrivedAt = 0;
   Wish arrivedFrom{};
+  kj::TimePoint arrivedWhen = kj::origin<kj::TimePoint>();
+  std::uint64_t coreLives = 0;
   std::map<core::MemberId, bool> sending;
   std::vector<Wish> wishes;  ///< wait for an image that is being taken
 
   /// An image that arrived may still be adopted: a newer one would discard it.
-  bool unclaimed() const { return arrivedAt > inUse && post.up(arrivedFrom.peer, arrivedFrom.link); }
+  bool unclaimed() const;
   kj::Promise<void> write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink);
   kj::Promise<void> stream(Wish wish);
   kj::Promise<void> pump(storage::Source::Client source, storage::Sink::Client sink);
