@@ -61,7 +61,11 @@ def scribble(server, draw):
 def flip(server, draw):
     """One bit of a record in the middle that the log still needs."""
     snapshot = max((int(p.name.split("-")[1], 16) for p in server.snapshots()), default=0)
-    needed = [(path, r) for path in server.wals() for r in records(path) if r[3] == 1 and r[4] > snapshot]
+    needed, rewritten = [], 1 << 63
+    for path, r in reversed([(path, r) for path in server.wals() for r in records(path)]):
+        if r[3] == 1 and r[4] > snapshot and r[5] < rewritten:
+            needed.append((path, r))
+        rewritten = min(rewritten, r[4] or rewritten)
     newest = max(r[2] for _, r in needed)
     needed = [(path, r) for path, r in needed if r[2] + 20 < newest]
     if not needed:
