@@ -95,6 +95,7 @@ void Driver::persist(consensus::Batch::Reader batch) {
     Claims install{chain.size() - 1, LANE_CONSENSUS};
     install.then = kj::Function<void()>([this]() { tasks->add(installImage(false)); });
     queue.hold(kj::mv(install));
+    flush();  // before another image can be staged
   }
 }
 

@@ -123,6 +123,7 @@ kj::Promise<void> Driver::openSegment(std::vector<core::Run> log, std::vector<co
 
 void Driver::closeCores() {
   life++;
+  images.coresClosed();
   KJ_IF_MAYBE(seat, consensusSeat) retired.push_back(kj::mv(*seat));
   KJ_IF_MAYBE(seat, electionSeat) retired.push_back(kj::mv(*seat));
   consensusSeat = nullptr;
@@ -287,6 +288,7 @@ void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader
   core::Position at{header.getAt().getStamp(), header.getAt().getIndex()};
   auto theirs = header.getChain();
   if (theirs.size() <= chain.size()) {
+    if (!images.claimable(at.index)) return;  // the cores that wanted it are gone
     SeatEvent event{SeatEvent::SNAPSHOT_ARRIVED, peer, link};
     event.at = at;
     return tell(consensusSeat, kj::mv(event));
@@ -310,6 +312,7 @@ void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader
   Claims claims{chain.size() - 1};
   claims.then = kj::Function<void()>([this]() { tasks->add(installImage(true)); });
   queue.hold(kj::mv(claims));
+  flush();  // before another image can be staged
   schedule();
 }
 

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t SLICE_BYTES = 64 << 10;     // about a tenth of a millisecond of a turn
 constexpr std::size_t LOAD_BYTES = 1 << 20;
+// A core that did not adopt an image by then has forgotten it: its session with the sender is over.
+constexpr kj::Duration CLAIM_TIME = 15 * kj::SECONDS;
 
 core::Position read(Position::Reader at) { return {at.getStamp(), at.getIndex()}; }
 
@@ -163,7 +165,7 @@ class Images::Arriving final : public storage::Sink::Server {
 public:
   Arriving(Images& images, core::MemberId peer, core::Link link, Snapshot::Reader header,
            storage::Sink::Client sink)
-      : hinge(images.hinge), peer(peer), link(link), sink(kj::mv(sink)) {
+      : hinge(images.hinge), ofCores(images.coreLives), peer(peer), link(link), sink(kj::mv(sink)) {
     message.setRoot(header);
   }
   ~Arriving() noexcept(false) {
@@ -183,20 +185,29 @@ public:
       whole = true;
       auto& images = **hinge;
       images.receiving = false;
-      images.arrivedAt = at;
-      images.arrivedFrom = {peer, link, at};
+      if (ofCores == images.coreLives) {
+        images.arrivedAt = at;
+        images.arrivedFrom = {peer, link, at};
+        images.arrivedWhen = images.environment.timer().now();
+      }
       images.host.imageArrived(peer, link, message.getRoot<Snapshot>().asReader());
     });
   }
 
 private:
   std::shared_ptr<Images*> hinge;
+  const std::uint64_t ofCores;
   core::MemberId peer;
   core::Link link;
   storage::Sink::Client sink;
   capnp::MallocMessageBuilder message;
   bool whole = false;  ///< from then on another one may arrive
 };
+
+bool Images::unclaimed() const {
+  return arrivedAt > inUse && post.up(arrivedFrom.peer, arrivedFrom.link) &&
+         environment.timer().now() - arrivedWhen < CLAIM_TIME;
+}
 
 kj::Promise<storage::Sink::Client> Images::receive(core::MemberId peer, core::Link link,
                                                    Snapshot::Reader header) {

@@ -13,7 +13,7 @@ namespace {
 constexpr auto CONVERGENCE = 10 * kj::SECONDS;
 constexpr auto LOOK_EVERY = 50 * kj::MILLISECONDS;
 /// A server that lost its disk learns everything and is named by a seal.
-constexpr auto HEALING_OF_WIPED = 30 * kj::SECONDS;
+constexpr auto HEALING_OF_WIPED = 15 * kj::SECONDS;
 
 kernel::Config drawConfig(std::uint64_t seed) {
   auto random = Random(seed).split("config");
