@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Curator's recipes; prints one line for each outcome, the same on every server. Called by curator.py,
-// which kills a server when this program says "storm".
+// Curator's recipes; prints one line for each outcome, the same on every server. Called by
+// curator.py, which kills a server when this program says "storm".
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.util.ArrayList;
@@ -67,7 +67,8 @@ public class CuratorRecipes {
   static void say(String name, Object outcome) { System.out.println(name + ": " + outcome); }
 
   static Object mutex(String path) throws Exception {
-    AtomicInteger inside = new AtomicInteger(), most = new AtomicInteger(), turns = new AtomicInteger();
+    AtomicInteger inside = new AtomicInteger(), most = new AtomicInteger();
+    AtomicInteger turns = new AtomicInteger();
     together(i -> {
       InterProcessMutex mutex = new InterProcessMutex(clients.get(i), path);
       for (int turn = 0; turn < 10; turn++) {
@@ -135,7 +136,8 @@ public class CuratorRecipes {
       }
       return null;
     });
-    return new DistributedAtomicLong(clients.get(0), path, new RetryNTimes(10, 1)).get().postValue();
+    return new DistributedAtomicLong(clients.get(0), path, new RetryNTimes(10, 1)).get()
+        .postValue();
   }
 
   static Object barriers(String path) throws Exception {
@@ -246,7 +248,8 @@ public class CuratorRecipes {
   public static void main(String[] arguments) throws Exception {
     for (int i = 0; i < CLIENTS; i++) {
       CuratorFramework client = CuratorFrameworkFactory.builder().connectString(arguments[0])
-          .sessionTimeoutMs(10000).connectionTimeoutMs(10000).retryPolicy(new RetryForever(20)).build();
+          .sessionTimeoutMs(10000).connectionTimeoutMs(10000)
+          .retryPolicy(new RetryForever(20)).build();
       client.getConnectionStateListenable().addListener((any, state) -> {
         if (state == ConnectionState.LOST) lost.incrementAndGet();
       });

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Servers for the integration tests: ours (any number of voters and observers) and Debian's ZooKeeper,
-# each in a temporary folder on free ports of the test's own range. What is asked of them lies in the
-# tests.
+# Servers for the integration tests: ours (any number of voters and observers) and Debian's
+# ZooKeeper, each in a temporary folder on free ports of the test's own range. What is asked of them
+# lies in the tests.
 """Every test gets its ports from the environment: POLYQUORUM_PORTS is the first of a hundred for
 ours, ZOOKEEPER_PORTS the first of a hundred for Debian's. POLYQUORUM is the program, by default
 build/bin/polyquorum."""

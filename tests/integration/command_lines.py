@@ -104,7 +104,8 @@ def masked(text):
     for pattern, mask in (
             (r"0x[0-9a-fA-F]+", "0x?"), (r"127\.0\.0\.1:\d+", "server"),
             (r"([cm]time) ?= ?.*", r"\1 = time"), (r"\(CONNECT[A-Z]+\)", "()"),
-            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+", "time"), (r"\w{3} \w{3} +\d+ [\d:]+ .*", "time"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+", "time"),
+            (r"\w{3} \w{3} +\d+ [\d:]+ .*", "time"),
             (r"([cmp]zxid) ?= ?\w+", r"\1=?"), (r"(127.0.0.1:\d+|server)(,server)+", "server"),
             (r"zxid: ?-?\d+", "zxid: ?")):  # of a notice: -1 up to 3.8, the change's since 3.9
         text = re.sub(pattern, mask, text)
@@ -112,7 +113,7 @@ def masked(text):
 
 
 def zkcli(servers, script):
-    """Notices are printed by a thread of its own, so they are told apart from what commands print."""
+    """Notices are printed by a thread of its own, so they are told apart from what commands say."""
     done = subprocess.run(["bash", ZKCLI, "-server", servers.address(), "-timeout", "20000"],
                           input=script, text=True, capture_output=True, timeout=90,
                           env={**os.environ, "JVMFLAGS": "-Xmx128m", "USER": "test",
@@ -141,8 +142,8 @@ def sorted_list(line):
 
 
 def cli_mt(servers, script):
-    """All commands in one go; answers come in order on a thread of their own, so that the last one's
-    answer says that all are there. What is printed by both threads is compared as a set of lines."""
+    """All commands in one go; answers come in order on a thread of their own, so that the last
+    one's answer says that all are there. What both threads print is compared as a set of lines."""
     process = subprocess.Popen(["stdbuf", "-oL", CLI_MT, servers.address()], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     timer = threading.Timer(60, process.kill)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Compiles CuratorRecipes.java against Debian's Curator and runs it on ours and on Debian's ZooKeeper;
-# a leader is killed and restarted under it.
+# Compiles CuratorRecipes.java against Debian's Curator and runs it on ours and on Debian's
+# ZooKeeper; a leader is killed and restarted under it.
 import os
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ JARS = [f"/usr/share/java/{name}.jar" for name in (
 def compiled(folder):
     missing = [jar for jar in JARS if not os.path.exists(jar)]
     if missing or shutil.which("javac") is None:
-        skip("Debian's packages libcurator-recipes-java and default-jdk-headless are not installed: "
+        skip("Debian's packages libcurator-recipes-java and default-jdk-headless are missing: "
              f"{missing or 'no javac'}")
     subprocess.run(["javac", "-J-Xmx256m", "-nowarn", "-Xlint:-deprecation", "-cp", ":".join(JARS),
                     "-d", folder, os.path.join(HERE, "CuratorRecipes.java")], check=True,

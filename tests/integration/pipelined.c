@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The C client with many requests in flight, over the death of the server it talks to: completions in
- * order, acknowledged creates kept, the session, its ephemeral and its watch alive afterwards.
+ * The C client with many requests in flight, over the death of the server it talks to: completions
+ * in order, acknowledged creates kept, the session, its ephemeral and its watch alive afterwards.
  * Called by c_client.py, which kills the server when this program says "pouring". */
 #include <pthread.h>
 #include <stdio.h>
@@ -100,8 +100,8 @@ int main(int count, char **arguments) {
   pour(zh, CALM, CALM + STORM, AT_A_TIME);
   await(&answered, CALM + STORM);
   fprintf(stderr, "%d creates lost their answer, %d times a server\n", lost, losses);
-  printf("over the death of a server: in order %d, other errors %d, lost some %d\n", in_order, other,
-         losses > 0);
+  printf("over the death of a server: in order %d, other errors %d, lost some %d\n", in_order,
+         other, losses > 0);
 
   await(&connected, 1);
   int missing = 0;

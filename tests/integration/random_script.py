@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Random scripts of client requests, equal for equal seeds: good and bad paths, versions, ACLs, flags,
-# multis and broken bodies. What is done with them lies in differential.py.
+# Random scripts of client requests, equal for equal seeds: good and bad paths, versions, ACLs,
+# flags, multis and broken bodies. What is done with them lies in differential.py.
 import random
 
 import wire
@@ -173,8 +173,8 @@ class Script:
         return wire.MULTI_READ, wire.multi(parts)
 
     def watch(self):
-        """Watches of different modes never meet on one path: 3.8.0 keeps only the newest mode there,
-        3.9 all of them. One-shot ones are at depth 2, persistent at 3, recursive above."""
+        """Watches of different modes never meet on one path: 3.8.0 keeps only the newest mode
+        there, 3.9 all of them. One-shot ones are at depth 2, persistent at 3, recursive above."""
         dice, level = self.random.random(), self.random.choice([0, 1, 2, 2, 3])
         path = self.deep(level)
         if dice < 0.35:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The 36-cell watch table of ZooKeeper's semantics and the facts measured on Debian's 3.8.0, each asked
-# of ours and of Debian's over a raw socket. Random scripts are in differential.py.
+# The 36-cell watch table of ZooKeeper's semantics and the facts measured on Debian's 3.8.0, each
+# asked of ours and of Debian's over a raw socket. Random scripts are in differential.py.
 """watches.py [table|facts]: by default both."""
 import sys
 

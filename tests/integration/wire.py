@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ZooKeeper's client protocol to the byte: a tiny jute, request bodies and a socket. What the answers
-# should be lies in the tests.
+# ZooKeeper's client protocol to the byte: a tiny jute, request bodies and a socket. What the
+# answers should be lies in the tests.
 import socket
 import struct
 
