@@ -138,7 +138,7 @@ class Bystander(threading.Thread):
         self.path, self.session, self.ended = f"/{name}", wire.Session(20000), False
         self.session.connect(port)
         self.session.call(wire.create, self.path, b"")
-        self.done, self.done_before, self.longest, self.wrong = 0, 0, 0.0, None
+        self.done, self.times, self.wrong = 0, [], None
 
     def run(self):
         try:
@@ -148,7 +148,7 @@ class Bystander(threading.Thread):
                 error2, body = self.session.call(wire.get, self.path)
                 if error or error2 or wire.read_get(body)[0] != str(self.done).encode():
                     raise Trouble(f"{self.path}: {error} {error2} {body}")
-                self.longest = max(self.longest, time.monotonic() - begun)
+                self.times.append(time.monotonic() - begun)
                 self.done += 1
                 time.sleep(0.002)
         except (wire.Closed, Trouble) as why:
@@ -167,6 +167,17 @@ def warm(port):
     session.close()
 
 
+def waits(bystanders):
+    """How long they waited since the last time this was asked."""
+    times = sorted(t for each in bystanders for t in each.times)
+    for each in bystanders:
+        each.times = []
+    if not times:
+        raise Trouble("the bystanders got nothing done")
+    return ", ".join(f"{name} {times[int(share * (len(times) - 1))] * 1000:.1f}" for name, share in
+                     [("p50", 0.5), ("p99", 0.99), ("max", 1.0)]) + f" ms of {len(times)}"
+
+
 def run(options, frames):
     draw = random.Random(options.seed)
     with Cluster("abuse", options.port, options.binary) as cluster:
@@ -177,9 +188,9 @@ def run(options, frames):
         warm(leader.port)
         for target in (leader, follower):
             attack(target, draw, min(frames // 10, 20000))
+        waits(bystanders)
         time.sleep(6)                                  # sessions of the attack expire
-        for each in bystanders:
-            each.longest, each.done_before = 0.0, each.done
+        quiet = waits(bystanders)
         before = {s.number: s.rss_kb() for s in cluster.servers.values()}
         sent = closed = 0
         begun = time.monotonic()
@@ -190,6 +201,7 @@ def run(options, frames):
                 attack_peers(cluster.peer_ports[target.number], draw, 10)
             cluster.check_alive()
         lasted = time.monotonic() - begun
+        under = waits(bystanders)
         time.sleep(6)
         after = {s.number: s.rss_kb() for s in cluster.servers.values()}
         for each in bystanders:
@@ -204,8 +216,8 @@ def run(options, frames):
         growth = {n: 100.0 * (after[n] - before[n]) / before[n] for n in before}
         print(f"{sent} malformed frames in {lasted:.0f} s, {closed} connections closed; the servers counted {counted[0]} "
               f"malformed, {counted[1]} unknown, {counted[2]} too large; 200 connections of noise at the peers' ports; "
-              f"RSS {', '.join(f'{before[n]} -> {after[n]} kB ({growth[n]:+.1f} %)' for n in before)}; bystanders: "
-              f"{sum(e.done - e.done_before for e in bystanders)} writes and reads, longest {max(e.longest for e in bystanders) * 1000:.0f} ms")
+              f"RSS {', '.join(f'{before[n]} -> {after[n]} kB ({growth[n]:+.1f} %)' for n in before)}; bystanders' writes "
+              f"and reads before: {quiet}; under attack: {under}")
         if wrongs:
             raise Trouble("; ".join(wrongs))
         if max(growth[leader.number], growth[follower.number]) > 5.0:

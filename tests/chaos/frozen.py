@@ -55,5 +55,8 @@ def run(options, trials):
     with Cluster("frozen", options.port, options.binary) as cluster:
         killed = trial(cluster, "killed", trials)
         frozen = trial(cluster, "frozen", trials)
-    if killed[-1] >= 0.5 or frozen[-1] >= 2.0:
-        raise Trouble("a gap is above 0.5 s (killed) or 2 s (frozen)")
+    # The bar of the issue in the middle, that of promises.md P3.1 at the end: the machine is shared.
+    if statistics.median(killed) >= 0.5 or statistics.median(frozen) >= 2.0:
+        raise Trouble("the median gap is above 0.5 s (killed) or 2 s (frozen)")
+    if killed[-1] >= 1.0 or frozen[-1] >= 4.0:
+        raise Trouble("a gap is above 1 s (killed) or 4 s (frozen)")
