@@ -84,7 +84,10 @@ void DeskHome::sendAgain() {
   }
   std::sort(numbers.begin(), numbers.end());
   for (auto number : numbers) unsent.push_back({0, number});
-  if (!barriers.empty()) barrierOpen = true;
+  if (!barriers.empty() && !barrierOpen) {
+    barrier++;  // a late answer to the question before this one says nothing to newer reads
+    barrierOpen = true;
+  }
   pump();
   askBarrier();
   sendTouches();
