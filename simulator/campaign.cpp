@@ -27,7 +27,8 @@ kernel::Config drawConfig(std::uint64_t seed) {
             number + "\", data: /simulated/" + number + (id > voters ? ", role: observer" : "") + " }\n";
   }
   text += "plugins:\n  election:  { use: fast_leader }\n  consensus: { use: zab }\n"
-          "  storage:   { use: file, walSize: 1MiB }\n  transport: { use: tcp }\n  api:       [ { use: zookeeper } ]\n"
+          "  storage:   { use: file, walSize: 1MiB }\n  transport: { use: tcp }\n"
+          "  api:       [ { use: zookeeper } ]\n"
           "snapshots: { every: " + std::to_string(every) + " }\n";
   return kernel::parseConfig(text, "seed " + std::to_string(seed), "/simulated");
 }
@@ -211,12 +212,15 @@ private:
     capnp::MallocMessageBuilder message;
     fill(message.initRoot<coordination::Request>());
     auto& server = world.servers.at(to);
-    if (!server.environment->gate.shut()) return pass(to, server.lives, message.getRoot<coordination::Request>());
+    if (!server.environment->gate.shut()) {
+      return pass(to, server.lives, message.getRoot<coordination::Request>());
+    }
     auto kept = kj::heap<capnp::MallocMessageBuilder>();
     kept->setRoot(message.getRoot<coordination::Request>().asReader());
-    tasks->add(server.environment->gate.pass().then([this, to, life = server.lives, kept = kj::mv(kept)]() mutable {
-      pass(to, life, kept->getRoot<coordination::Request>());
-    }));
+    tasks->add(server.environment->gate.pass().then(
+        [this, to, life = server.lives, kept = kj::mv(kept)]() mutable {
+          pass(to, life, kept->getRoot<coordination::Request>());
+        }));
   }
 
   void pass(core::MemberId to, std::uint64_t life, coordination::Request::Reader request) {
@@ -258,8 +262,9 @@ const std::vector<std::string>& coverageWanted() {
   static const std::vector<std::string> wanted = {
       "elections", "kills", "power losses", "powered off while writing", "all down at once", "pauses",
       "partitions", "one-way partitions", "flapping links", "slow links", "resets", "conflate loss",
-      "slow disk", "stalled disk", "wipes", "clock skews", "images taken", "images sent", "images installed",
-      "seals applied", "sessions resumed", "sessions expired", "unknown outcomes", "unknown outcomes resolved",
+      "slow disk", "stalled disk", "wipes", "clock skews", "images taken", "images sent",
+      "images installed", "seals applied", "sessions resumed", "sessions expired",
+      "unknown outcomes", "unknown outcomes resolved",
       "writes acknowledged", "reads answered", "syncs answered", "watches set", "events told", "links broken",
       "sectors lost"};
   return wanted;

@@ -40,7 +40,8 @@ def bad_bodies(draw):
     if pick == 10:
         return wire.request(xid, wire.CREATE, path + wire.text(b"x" * draw.randrange(9000)) + b"\0\0\0\1\0")
     if pick == 11:
-        return wire.request(xid, draw.choice([1, 2, 4, 5, 7, 8, 12, 14, 15, 18, 22, 106]), draw.randbytes(draw.randrange(40)))
+        opcode = draw.choice([1, 2, 4, 5, 7, 8, 12, 14, 15, 18, 22, 106])
+        return wire.request(xid, opcode, draw.randbytes(draw.randrange(40)))
     if pick == 12:
         return wire.create(xid, "/a//b/../c" * draw.randrange(1, 20), b"x", draw.choice([-1, 7, 99, 1 << 30]))
     return wire.request(xid, wire.DELETE, wire.text("relative") + b"\0\0\0\0")
@@ -72,7 +73,8 @@ def bad_handshakes(draw):
         return wire.frame(draw.randbytes(draw.randrange(60)))
     if pick == 1:
         return bad_lengths(draw)
-    body = struct.pack(">iqiq", draw.randrange(-9, 9), draw.randrange(-9, 9), draw.randrange(-9, 9), draw.getrandbits(62))
+    body = struct.pack(">iqiq", draw.randrange(-9, 9), draw.randrange(-9, 9), draw.randrange(-9, 9),
+                       draw.getrandbits(62))
     return wire.frame(body + struct.pack(">i", draw.choice([-1, 16, 1 << 30])) + draw.randbytes(draw.randrange(17)))
 
 
@@ -214,10 +216,11 @@ def run(options, frames):
         counted = [int(leader.facts()[k]) + int(follower.facts()[k]) for k in
                    ("pq_malformed_requests", "pq_unknown_requests", "zk_large_requests_rejected")]
         growth = {n: 100.0 * (after[n] - before[n]) / before[n] for n in before}
-        print(f"{sent} malformed frames in {lasted:.0f} s, {closed} connections closed; the servers counted {counted[0]} "
-              f"malformed, {counted[1]} unknown, {counted[2]} too large; 200 connections of noise at the peers' ports; "
-              f"RSS {', '.join(f'{before[n]} -> {after[n]} kB ({growth[n]:+.1f} %)' for n in before)}; bystanders' writes "
-              f"and reads before: {quiet}; under attack: {under}")
+        print(f"{sent} malformed frames in {lasted:.0f} s, {closed} connections closed; the servers counted "
+              f"{counted[0]} malformed, {counted[1]} unknown, {counted[2]} too large; "
+              f"200 connections of noise at the peers' ports; "
+              f"RSS {', '.join(f'{before[n]} -> {after[n]} kB ({growth[n]:+.1f} %)' for n in before)}; bystanders' "
+              f"writes and reads before: {quiet}; under attack: {under}")
         if wrongs:
             raise Trouble("; ".join(wrongs))
         if max(growth[leader.number], growth[follower.number]) > 5.0:

@@ -52,6 +52,7 @@ def run(options, rounds):
             index, digest = cluster.equal()
             if number % 10 == 9 or number == rounds - 1:
                 print(f"round {number + 1}: {acked} acknowledged, {acked / lasted:.0f}/s under load, {unknown} "
-                      f"unanswered ones took place, {torn} torn tails, back in {max(back):.2f} s at most, index {index}", flush=True)
+                      f"unanswered ones took place, {torn} torn tails, back in {max(back):.2f} s at most, "
+                      f"index {index}", flush=True)
         if acked < 100 * rounds:
             raise Trouble(f"too little load to mean anything: {acked} in {rounds} rounds (sent {sent})")

@@ -30,8 +30,9 @@ def report(name, results):
     worst = max(row["p999"] for row, _ in rows) / 1000
     median = sorted(row["p999"] for row, _ in rows)[len(rows) // 2] / 1000
     print(f"{name}: {sum(r['ops'] for _, r in rows)} operations, p50 "
-          f"{sorted(row['p50'] for row, _ in rows)[len(rows) // 2] / 1000:.2f} ms, p99.9 {median:.1f} ms in the middle, "
-          f"{worst:.1f} ms in the worst of {len(rows)} turns, max {max(row['max'] for row, _ in rows) / 1000:.0f} ms",
+          f"{sorted(row['p50'] for row, _ in rows)[len(rows) // 2] / 1000:.2f} ms, "
+          f"p99.9 {median:.1f} ms in the middle, {worst:.1f} ms in the worst of {len(rows)} turns, "
+          f"max {max(row['max'] for row, _ in rows) / 1000:.0f} ms",
           flush=True)
     return median
 
