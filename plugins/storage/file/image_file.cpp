@@ -157,7 +157,7 @@ kj::ArrayPtr<const kj::byte> ImageReader::read(std::uint64_t bytesMax) {
     nextChunk();
   }
   auto from = chunkFrom;
-  chunkFrom = std::min(chunkTo, chunkFrom + std::max<std::uint64_t>(bytesMax, 1));
+  chunkFrom += std::min(chunkTo - chunkFrom, std::max<std::uint64_t>(bytesMax, 1));
   return chunk.slice(from, chunkFrom);
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t SLICE_BYTES = 2 << 20;
 const kj::StringPtr PREFIX = "snapshot-";
 const kj::StringPtr STAGING = ".staging";
+const kj::StringPtr ROTTEN = "rotten-";
 
 kj::String imageName(Index index) {
   auto digits = kj::str(kj::hex(index));
@@ -129,8 +130,27 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
       }
     }
   }
-  if (changed) directory->sync();
   std::sort(images.begin(), images.end(), [](auto& a, auto& b) { return a.index < b.index; });
+  while (!images.empty() && !proven(images.back(), findings)) {
+    // A person may want to look at it; nobody here will again.
+    auto& name = images.back().name;
+    directory->transfer(pathOf(kj::str(ROTTEN, name)), kj::WriteMode::CREATE | kj::WriteMode::MODIFY,
+                        pathOf(name), kj::TransferMode::MOVE);
+    images.pop_back();
+    changed = true;
+  }
+  if (changed) directory->sync();
+}
+
+bool Snapshots::proven(const StoredImage& image, std::vector<std::string>& findings) const {
+  try {
+    ImageReader reader(directory->openFile(pathOf(image.name)), image.name);
+    while (reader.read(std::numeric_limits<std::uint64_t>::max()).size() > 0) {}
+    return true;
+  } catch (const kj::Exception& e) {
+    findings.push_back(e.getDescription().cStr());
+    return false;
+  }
 }
 
 kj::Own<ImageReader> Snapshots::open() const {

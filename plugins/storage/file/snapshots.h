@@ -31,7 +31,8 @@ public:
   ~Snapshots() noexcept(false);
 
   /// Offload, at open. Finishes the renames of adopted ones, deletes what was staged and not
-  /// adopted, skips files that are not whole. Lines about what was wrong go to findings.
+  /// adopted, skips files that are not whole. The newest is read to its end; a rotten one is put
+  /// aside, and the one before is in use. Lines about what was wrong go to findings.
   void recover(const std::vector<Catalog::Adopted>& adopted, std::vector<std::string>& findings);
 
   /// Index of the snapshot in use, 0: none.
@@ -68,6 +69,7 @@ private:
   Jobs jobs;
 
   void discardStaged();
+  bool proven(const StoredImage& image, std::vector<std::string>& findings) const;
 };
 
 }  // namespace polyquorum::file
