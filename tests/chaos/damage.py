@@ -144,9 +144,25 @@ def flipped(cluster, writers, draw, number):
           f"reported as {ranges[-1][0]}, repaired, leader {leader.number}", flush=True)
 
 
+def rotten_snapshot(cluster, writers, draw, number):
+    server = cluster.servers[number % 3 + 1]
+    server.kill()
+    newest = server.snapshots()[-1]
+    raw = bytearray(newest.read_bytes())
+    raw[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
+    newest.write_bytes(raw)
+    life = server.starts
+    server.start()
+    rejoined(cluster, server, number)
+    if not server.said(r"storage\.damaged", life):
+        raise Trouble(f"server {server.number} does not report a flipped bit in {newest.name}")
+    check(cluster, writers)
+    print(f"  rotten: server {server.number}, a bit in {newest.name}: reported, rejoined, equal", flush=True)
+
+
 def run(options, trials):
     draw = random.Random(options.seed)
-    with Cluster("damage", options.port, options.binary, extra="snapshots: { every: 50000 }\n") as cluster:
+    with Cluster("damage", options.port, options.binary, extra="snapshots: { every: 20000 }\n") as cluster:
         servers = list(cluster.servers.values())
         writers = [Writer(f"w{n}", servers, first=n % 3, depth=16) for n in range(options.writers)]
         for writer in writers:
@@ -155,5 +171,7 @@ def run(options, trials):
             torn_tail(cluster, writers, draw, number)
         for number in range(trials):
             flipped(cluster, writers, draw, number)
-        print(f"{trials} torn tails dropped, {trials} flipped bytes reported and repaired, "
+        for number in range(trials):
+            rotten_snapshot(cluster, writers, draw, number)
+        print(f"{trials} torn tails dropped, {trials} flipped bytes reported and repaired, {trials} rotten snapshots survived, "
               f"{sum(w.acked for w in writers)} acknowledged, 0 lost")
