@@ -10,7 +10,7 @@ import sys
 import time
 
 import wire
-from cluster import Polyquorum, ZooKeeper, log
+from cluster import Polyquorum, ZooKeeper, log, wait_until
 from differences import explain
 from random_script import CLIENTS, Script
 
@@ -24,6 +24,7 @@ BODY = {  # opcode: what a successful reply consists of
 }
 WRITES = (wire.CREATE, wire.CREATE2, wire.CREATE_CONTAINER, wire.CREATE_TTL, wire.DELETE,
           wire.SET_DATA, wire.SET_ACL, wire.MULTI, wire.CLOSE)
+NOT_BOOKED = 1 << 30  # xid of requests that are not of the script
 
 
 class Mask:
@@ -102,10 +103,11 @@ Reply = collections.namedtuple("Reply", "request kind xid relation error body ev
 
 
 class Player:
-    """Plays a script against one server."""
+    """Plays a script. Clients may be at different servers: who is next waits until its server has
+    seen all that came before. `disturb` is called before each step with its number."""
 
-    def __init__(self, port, notices_have_zxids):
-        self.port, self.notices_have_zxids = port, notices_have_zxids
+    def __init__(self, ports, notices_have_zxids, disturb=lambda number: None):
+        self.ports, self.notices_have_zxids, self.disturb = ports, notices_have_zxids, disturb
         self.mask = Mask()
         self.clients = [None] * CLIENTS
         self.replies = []
@@ -113,9 +115,12 @@ class Player:
         self.number = 0
 
     def play(self, script):
-        for step in script.steps:
+        for number, step in enumerate(script.steps):
+            self.disturb(number)
             if step.reopens:
                 self.open(step.client)
+            if len(self.ports) > 1:
+                self.clients[step.client].call(wire.SYNC, wire.buffer("/"), xid=NOT_BOOKED)
             if step.closes:
                 self.settle()
             self.step(step)
@@ -128,8 +133,8 @@ class Player:
     def open(self, at):
         if self.clients[at] is not None:
             self.clients[at].close()
-        client = self.clients[at] = wire.Client(self.port, timeout=40000)
-        client.socket.settimeout(5)
+        client = self.clients[at] = wire.Client(self.ports[at % len(self.ports)], timeout=40000)
+        client.socket.settimeout(10)
         self.opened += 1
         self.mask.sessions[client.session] = self.opened
 
@@ -178,7 +183,7 @@ class Player:
         session come in no promised order."""
         for at, client in enumerate(self.clients):
             try:
-                client.call(wire.PING, xid=wire.PING_XID)
+                client.call(wire.SYNC, wire.buffer("/"), xid=NOT_BOOKED)
             except wire.Closed:
                 continue  # its session was just closed
             self.replies.append(Reply(self.number, f"notices of {at}", None, None, None, None,
@@ -212,27 +217,71 @@ def compare(script, ours, theirs, show):
     return explained, wrong
 
 
+class Unrest:
+    """No leader of three lasts for long. One server has no clients: when it leads it is killed, and
+    comes back later. The others have clients: when one of them leads it is frozen until the next
+    one leads, and believes for a while after that that it still does."""
+    EVERY = 120
+
+    def __init__(self, servers):
+        self.servers, self.lonely, self.kills, self.freezes = servers, servers.leader(), 0, 0
+
+    def ports(self):
+        return [self.servers.ports[i] for i in self.servers.ids() if i != self.lonely]
+
+    def __call__(self, number):
+        if number % self.EVERY == self.EVERY // 2:
+            leader = self.servers.leader()
+            if leader == self.lonely:
+                self.servers.kill(leader)
+                self.kills += 1
+            else:
+                self.freeze(leader)
+        elif number % self.EVERY == self.EVERY - 1 and self.servers.died(self.lonely):
+            self.servers.restart(self.lonely)
+
+    def freeze(self, leader):
+        others = [i for i in self.servers.ids() if i != leader]
+        self.servers.freeze(leader)
+        try:
+            wait_until("the next one leads",
+                       lambda: "leader" in [self.servers.mode(i) for i in others])
+        finally:
+            self.servers.thaw(leader)
+        self.freezes += 1
+
+
+def played(script, servers, notices_have_zxids):
+    started = time.monotonic()
+    if len(servers.ports) == 1:
+        player = Player(list(servers.ports.values()), notices_have_zxids)
+        player.play(script)
+        told = ""
+    else:
+        unrest = Unrest(servers)
+        player = Player(unrest.ports(), notices_have_zxids, unrest)
+        player.play(script)
+        told = f", leaders killed: {unrest.kills}, frozen: {unrest.freezes}"
+    log(f"{servers.name}: {player.number} requests, {player.opened} sessions, "
+        f"{time.monotonic() - started:.1f} s{told}")
+    return player
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--operations", type=int, default=10000)
     parser.add_argument("--show", type=int, default=10)
+    parser.add_argument("--servers", type=int, default=1)
     asked = parser.parse_args()
     log(f"seed {asked.seed}")
     script = Script(asked.seed, asked.operations)
-    kernel = "reaping:\n  interval: 24h\n"
-    players = []
-    with Polyquorum(kernel=kernel) as ours, ZooKeeper() as theirs:
-        for servers, notices_have_zxids in ((ours, True), (theirs, False)):
-            started = time.monotonic()
-            player = Player(servers.ports[1], notices_have_zxids)
-            player.play(script)
-            players.append(player)
-            log(f"{servers.name}: {player.number} requests, {player.opened} sessions, "
-                f"{time.monotonic() - started:.1f} s")
-        for player, name in zip(players, ("ours", "theirs")):
-            for problem in player.mask.problems[:asked.show]:
-                log(f"{name}: {problem}")
+    with Polyquorum(asked.servers, kernel="reaping:\n  interval: 24h\n") as ours:
+        with ZooKeeper() as theirs:
+            players = [played(script, ours, True), played(script, theirs, False)]
+    for player, name in zip(players, ("ours", "theirs")):
+        for problem in player.mask.problems[:asked.show]:
+            log(f"{name}: {problem}")
     explained, wrong = compare(script, *players, asked.show)
     for reason, count in sorted(explained.items()):
         log(f"{count:6} deliberate: {reason}")
