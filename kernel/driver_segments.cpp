@@ -320,6 +320,8 @@ kj::Promise<void> Driver::installImage(bool newSegment) {
   return images.load().then([this, newSegment]() {
     if (settings.witness != nullptr) settings.witness->installed(replica.state());
     log(sdk::Level::INFO, kj::str("snapshot.installed index=", replica.appliedIndex()));
+    // What an earlier segment left above is void.
+    if (newSegment) replica.log.truncateFrom(replica.appliedIndex() + 1);
     replica.resume();
     desk->stateReplaced();
     schedule();

@@ -10,9 +10,11 @@ namespace polyquorum::state {
 
 static_assert(std::endian::native == std::endian::little, "digests are defined on little endian");
 
-// Fractions of the square roots of 2, 3, 5, 7: nothing up the sleeve.
+// Fractions of the square roots of 2, 3, 5, 7, 11: nothing up the sleeve. A hash that begins with the salt
+// it is mixed with (A in hashBytes, C in mix) makes a factor zero and forgets its first input.
 constexpr std::uint64_t SALT_A = 0x6a09e667f3bcc909, SALT_B = 0xbb67ae8584caa73b;
 constexpr std::uint64_t SALT_C = 0x3c6ef372fe94f82b, SALT_D = 0xa54ff53a5f1d36f1;
+constexpr std::uint64_t SALT_E = 0x510e527fade682d1;
 
 /// High and low half of the product, folded.
 inline std::uint64_t fold(std::uint64_t a, std::uint64_t b) {

@@ -14,7 +14,7 @@ bool validPath(std::string_view path);
 /// One component.
 bool validName(std::string_view name);
 
-constexpr std::uint64_t ROOT_HASH = SALT_A;
+constexpr std::uint64_t ROOT_HASH = SALT_E;
 
 /// Where a path would be in the tree. "" is an alias of "/", as in ZooKeeper's DataTree.
 struct Key {

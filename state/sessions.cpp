@@ -13,7 +13,7 @@ std::string Session::password() const {
 }
 
 std::uint64_t Session::coreHash() const {
-  auto hash = mix(SALT_C, id);
+  auto hash = mix(SALT_E, id);
   hash = mix(hash, incarnation);
   hash = mix(hash, sequence);
   hash = mix(hash, before);

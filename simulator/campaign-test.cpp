@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Campaigns as part of the tests: a few seeds, every seed that once found a bug, and the promise that
+// equal seeds give equal runs.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+#include <vector>
+#include "simulator/campaign.h"
+
+using namespace polyquorum::simulator;
+
+namespace {
+
+CampaignResult play(std::uint64_t seed, std::uint64_t faultySeconds = 60) {
+  CampaignSettings settings;
+  settings.seed = seed;
+  settings.faultySeconds = faultySeconds;
+  return runCampaign(settings);
+}
+
+void requireWhole(std::uint64_t seed, const CampaignResult& result) {
+  std::string story;
+  for (auto& line : result.last) story += line + "\n";
+  INFO("replay: polyquorum simulate --seed " << seed << "\n" << story);
+  if (result.violation) FAIL(result.violation->checker << ": " << result.violation->what);
+  CHECK(result.counters.at("entries decided") > 0);
+}
+
+std::vector<std::uint64_t> keptSeeds() {
+  std::ifstream file(POLYQUORUM_KEPT_SEEDS);
+  REQUIRE(file);
+  std::vector<std::uint64_t> out;
+  for (std::string line; std::getline(file, line);) {
+    std::uint64_t seed = 0;
+    if (std::istringstream(line) >> seed) out.push_back(seed);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("every seed that once found a bug passes now") {
+  auto seeds = keptSeeds();
+  REQUIRE(!seeds.empty());
+  for (auto seed : seeds) requireWhole(seed, play(seed));
+}
+
+TEST_CASE("a few seeds of faults break no promise") {
+  for (std::uint64_t seed = 1; seed <= 12; seed++) requireWhole(seed, play(seed));
+}
+
+TEST_CASE("equal seeds give equal runs, to the last parcel") {
+  auto first = play(7, 20), second = play(7, 20);
+  CHECK(first.traceHash == second.traceHash);
+  CHECK(first.last == second.last);
+  CHECK(first.counters == second.counters);
+  CHECK(play(8, 20).traceHash != first.traceHash);
+}
