@@ -245,9 +245,59 @@ def fact_exists_without_read(port):
     assert client.call(wire.EXISTS, wire.watched("/deaf"))[0] == -102
 
 
+def fact_one_shot_beside_persistent(port):
+    """One notice; the one-shot part is spent, the persistent one stays (3.9)."""
+    client = Client(port)
+    client.call(wire.CREATE, wire.create("/modes"))
+    client.call(wire.ADD_WATCH, wire.buffer("/modes") + wire.i32(0))
+    client.call(wire.GET_DATA, wire.watched("/modes", True))
+    for _ in range(2):
+        client.call(wire.SET_DATA, wire.set_data("/modes", b""))
+        assert client.told() == [(CHANGED, "/modes")]
+    assert client.call(wire.REMOVE_WATCHES, wire.buffer("/modes") + wire.i32(2))[0] == -121
+    assert client.call(wire.REMOVE_WATCHES, wire.buffer("/modes") + wire.i32(4))[0] == 0
+
+
+def fact_check_outside_a_multi(port):
+    client = Client(port)
+    assert client.call(wire.CHECK, wire.versioned("/zookeeper"))[0] == 0
+    assert client.call(wire.CHECK, wire.versioned("/zookeeper", 7))[0] == -103
+
+
+def fact_checked_by_the_asker_only(port):
+    watcher, other = Client(port), Client(port)
+    watcher.call(wire.EXISTS, wire.watched("/checked", True))
+    body = wire.buffer("/checked") + wire.i32(2)
+    assert watcher.call(wire.CHECK_WATCHES, body)[0] == 0
+    assert other.call(wire.CHECK_WATCHES, body)[0] == -121
+
+
+def fact_pipelined_behind_set_acl(port):
+    client = Client(port)
+    client.call(wire.CREATE, wire.create("/closing"))
+    for at in range(100):
+        path = f"/closing/n{at}"
+        client.send(wire.CREATE, wire.create(path))
+        client.send(wire.SET_ACL, wire.set_acl(path, [(1, "world", "anyone")]))
+        client.send(wire.SET_DATA, wire.set_data(path, b"late"))
+    codes = [client.reply()[2] for _ in range(300)]
+    assert codes == [0, 0, -102] * 100, codes
+
+
+def fact_ip_acls_of_the_sixth_version(port):
+    client = Client(port)
+    error, _ = client.call(wire.CREATE, wire.create("/six", acl=[(31, "ip", "::1/128")]))
+    assert error == 0 and client.call(wire.GET_DATA, wire.watched("/six"))[0] == -102
+
+
 OURS_ONLY = {  # deliberate differences, see docs/compatibility.md
     fact_wrong_password_disturbs_nobody: "3.8.0 closes the owner's connection before it compares",
     fact_exists_without_read: "the check came with 3.8.4 and 3.9.2",
+    fact_one_shot_beside_persistent: "3.8.0 keeps only the newest mode on a path",
+    fact_check_outside_a_multi: "3.8.0 never answers a good one",
+    fact_checked_by_the_asker_only: "3.8.0 says yes if anybody watches",
+    fact_pipelined_behind_set_acl: "3.8.0 judges by the old or the new ACL, as its threads run",
+    fact_ip_acls_of_the_sixth_version: "3.8.0 knows IPv4 only",
 }
 
 
