@@ -26,8 +26,8 @@ EXTENDED = "extendedTypesEnabled: true"
 handed = {}
 
 
-def log(*words):
-    print(*words, flush=True)
+def log(*words, **how):
+    print(*words, flush=True, **how)
 
 
 def skip(reason):
