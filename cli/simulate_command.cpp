@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `polyquorum simulate`: many seeds of the simulator, each its own cluster, workload and faults. A seed
-// that fails is told with the line that replays it.
+// `polyquorum simulate`: many seeds of the simulator, each its own cluster, workload and faults. A
+// seed that fails is told with the line that replays it.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -50,8 +50,8 @@ std::string replayLine(const SimulateWish& wish, std::uint64_t seed) {
   return line;
 }
 
-bool runSeed(const SimulateWish& wish, std::uint64_t seed, const kernel::Config* config, std::ostream* trace,
-             bool verbose, Tally& tally) {
+bool runSeed(const SimulateWish& wish, std::uint64_t seed, const kernel::Config* config,
+             std::ostream* trace, bool verbose, Tally& tally) {
   auto settings = settingsOf(wish, seed, config);
   settings.trace = trace;
   auto result = simulator::runCampaign(settings);
@@ -63,8 +63,8 @@ bool runSeed(const SimulateWish& wish, std::uint64_t seed, const kernel::Config*
   }
   if (!result.violation) return true;
   tally.failures++;
-  std::string text = "seed " + std::to_string(seed) + " FAILED: " + result.violation->checker + ": " +
-                     result.violation->what + "\n";
+  std::string text = "seed " + std::to_string(seed) + " FAILED: " + result.violation->checker +
+                     ": " + result.violation->what + "\n";
   if (verbose) {
     for (auto& line : result.last) text += "  " + line + "\n";
   }
@@ -202,15 +202,18 @@ Exit simulate(const SimulateWish& wish) {
 
 void addSimulate(CLI::App& app, Context& context) {
   auto wish = std::make_shared<SimulateWish>();
-  auto* verb = app.add_subcommand("simulate", "Clusters on virtual time, with faults, checked at every step");
+  auto* verb = app.add_subcommand("simulate",
+                                  "Clusters on virtual time, with faults, checked at every step");
   verb->add_option("--seed", wish->seed, "Run this one seed and tell its story");
   verb->add_option("--seeds", wish->seeds, "Run so many")->capture_default_str();
   verb->add_option("--base", wish->base, "The first of them")->capture_default_str();
   verb->add_option("--jobs", wish->jobs, "Processes at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  verb->add_option("--seconds", wish->seconds, "Simulated seconds with faults")->capture_default_str();
-  verb->add_option("--config", wish->config, "Simulate this cluster instead of one drawn from the seed");
+  verb->add_option("--seconds", wish->seconds, "Simulated seconds with faults")
+      ->capture_default_str();
+  verb->add_option("--config", wish->config,
+                   "Simulate this cluster instead of one drawn from the seed");
   verb->add_option("--trace", wish->trace, "Write every event of --seed to this file (NDJSON)");
   verb->callback([wish, &context]() { context.verb = [wish]() { return simulate(*wish); }; });
 }

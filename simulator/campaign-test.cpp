@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Campaigns as part of the tests: a few seeds, every seed that once found a bug, and the promise that
-// equal seeds give equal runs.
+// Campaigns as part of the tests: a few seeds, every seed that once found a bug, and the promise
+// that equal seeds give equal runs.
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <sstream>

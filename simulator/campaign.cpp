@@ -23,35 +23,44 @@ kernel::Config drawConfig(std::uint64_t seed) {
   std::string text = "cluster:\n  name: simulated\n  servers:\n";
   for (int id = 1; id <= voters + observer; id++) {
     auto number = std::to_string(id);
-    text += "    - { id: " + number + ", peer: \"127.0.0.1:100" + number + "\", zookeeper: \"127.0.0.1:200" +
-            number + "\", data: /simulated/" + number + (id > voters ? ", role: observer" : "") + " }\n";
+    text += "    - { id: " + number + ", peer: \"127.0.0.1:100" + number +
+            "\", zookeeper: \"127.0.0.1:200" + number + "\", data: /simulated/" + number +
+            (id > voters ? ", role: observer" : "") + " }\n";
   }
-  text += "plugins:\n  election:  { use: fast_leader }\n  consensus: { use: zab }\n"
-          "  storage:   { use: file, walSize: 1MiB }\n  transport: { use: tcp }\n"
-          "  api:       [ { use: zookeeper } ]\n"
-          "snapshots: { every: " + std::to_string(every) + " }\n";
+  text +=
+      "plugins:\n  election:  { use: fast_leader }\n  consensus: { use: zab }\n"
+      "  storage:   { use: file, walSize: 1MiB }\n  transport: { use: tcp }\n"
+      "  api:       [ { use: zookeeper } ]\n"
+      "snapshots: { every: " +
+      std::to_string(every) + " }\n";
   return kernel::parseConfig(text, "seed " + std::to_string(seed), "/simulated");
 }
 
 class Campaign final : public Roads, public kj::TaskSet::ErrorHandler {
-public:
-  Campaign(const CampaignSettings& settings, const kernel::Config& config, const kernel::Wiring& wiring)
-      : settings(settings), world(config, wiring, settings.seed), history(story),
-        faults(world, Random(settings.seed).split("faults"), story, [this](core::MemberId id) { gone(id); }) {
+ public:
+  Campaign(const CampaignSettings& settings, const kernel::Config& config,
+           const kernel::Wiring& wiring)
+      : settings(settings),
+        world(config, wiring, settings.seed),
+        history(story),
+        faults(world, Random(settings.seed).split("faults"), story,
+               [this](core::MemberId id) { gone(id); }) {
     story.trace = settings.trace;
     story.now = [this]() { return world.now() / kj::MICROSECONDS / 1000.0; };
     story.broken = [this]() { world.interrupt(); };
     world.makeWitness = [this](core::MemberId id) { return history.witness(id); };
     world.makeApi = [this](core::MemberId id) { return makeDoor(id); };
     world.failed = [this](core::MemberId id, const kj::Exception& why) { failed(id, why); };
-    world.log = [this](core::MemberId id, sdk::Level level, kj::StringPtr line) { logged(id, level, line); };
+    world.log = [this](core::MemberId id, sdk::Level level, kj::StringPtr line) {
+      logged(id, level, line);
+    };
     history.expired = [this](std::uint64_t session, std::uint64_t incarnation) {
       for (auto& client : clients) client->expired(session, incarnation);
     };
     auto random = Random(settings.seed).split("clients");
     for (unsigned number = 0; number < settings.clients; number++) {
-      clients.push_back(std::make_unique<Client>(number, random.split(std::to_string(number)), world.timer(),
-                                                 *this, history, story));
+      clients.push_back(std::make_unique<Client>(number, random.split(std::to_string(number)),
+                                                 world.timer(), *this, history, story));
     }
   }
   ~Campaign() noexcept(false) {
@@ -62,7 +71,7 @@ public:
   CampaignResult run() {
     story.tell(std::to_string(world.servers.size()) + " servers; " + faults.describe());
     auto thrown = kj::runCatchingExceptions([this]() { play(); });
-    KJ_IF_MAYBE(exception, thrown) {
+    KJ_IF_MAYBE (exception, thrown) {
       story.violate("world", exception->getDescription().cStr());
     }
     CampaignResult result;
@@ -75,7 +84,7 @@ public:
     return result;
   }
 
-private:
+ private:
   const CampaignSettings settings;
   Story story;
   World world;
@@ -83,7 +92,7 @@ private:
   Faults faults;
   std::map<core::MemberId, Door*> doors;
   std::vector<std::unique_ptr<Client>> clients;
-  std::vector<core::MemberId> broken;   ///< stopped by themselves, to be ended
+  std::vector<core::MemberId> broken;  ///< stopped by themselves, to be ended
   bool faulty = true;
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(*this);
 
@@ -137,9 +146,11 @@ private:
       auto status = message.initRoot<coordination::Status>();
       server.node->status(status);
       if (status.getPhase() == consensus::Standing::Phase::LEADING) leader = id;
-      if (status.getPhase() < consensus::Standing::Phase::FOLLOWING) return name + " follows nobody";
+      if (status.getPhase() < consensus::Standing::Phase::FOLLOWING)
+        return name + " follows nobody";
       if (!status.getMayVote() && !world.observer(id)) return name + " may not vote";
-      if (!first && status.getApplied() != applied) return name + " has not applied what others have";
+      if (!first && status.getApplied() != applied)
+        return name + " has not applied what others have";
       if (!first && status.getDigest() != digest) {
         story.violate("state-digest", name + " has another state than others at the same index");
       }
@@ -151,7 +162,8 @@ private:
     for (auto& client : clients) {
       if (!client->settled()) return client->describe();
     }
-    if (applied < history.acknowledged) story.violate("durability", "what was acknowledged is gone");
+    if (applied < history.acknowledged)
+      story.violate("durability", "what was acknowledged is gone");
     return "";
   }
 
@@ -185,7 +197,13 @@ private:
 
   void failed(core::MemberId id, const kj::Exception& why) {
     if (world.servers.at(id).powerless) return;
-    story.violate("node", "server " + std::to_string(id) + " stopped: " + why.getDescription().cStr());
+    auto line = "server " + std::to_string(id) + " stopped: " + why.getDescription().cStr();
+    if (world.servers.at(id).diskFailed) {
+      story.tell(line);
+      story.count("stopped after a disk error");
+    } else {
+      story.violate("node", line);
+    }
     broken.push_back(id);
     world.interrupt();
   }
@@ -206,7 +224,8 @@ private:
     return out;
   }
 
-  void submit(core::MemberId to, const std::function<void(coordination::Request::Builder)>& fill) override {
+  void submit(core::MemberId to,
+              const std::function<void(coordination::Request::Builder)>& fill) override {
     auto found = doors.find(to);
     if (found == doors.end() || !found->second->open()) return;
     capnp::MallocMessageBuilder message;
@@ -225,9 +244,11 @@ private:
 
   void pass(core::MemberId to, std::uint64_t life, coordination::Request::Reader request) {
     auto found = doors.find(to);
-    if (found == doors.end() || world.servers.at(to).lives != life || !found->second->open()) return;
-    tasks->add(found->second->submit([&](coordination::Request::Builder out) { copy(request, out); })
-                   .catch_([](kj::Exception&&) {}));
+    if (found == doors.end() || world.servers.at(to).lives != life || !found->second->open())
+      return;
+    tasks->add(
+        found->second->submit([&](coordination::Request::Builder out) { copy(request, out); })
+            .catch_([](kj::Exception&&) {}));
   }
 
   static void copy(coordination::Request::Reader from, coordination::Request::Builder to) {
@@ -235,11 +256,16 @@ private:
     to.setSession(from.getSession());
     to.setDeadlineMs(from.getDeadlineMs());
     switch (from.which()) {
-      case coordination::Request::OPERATION: return to.setOperation(from.getOperation());
-      case coordination::Request::QUERY: return to.setQuery(from.getQuery());
-      case coordination::Request::SYNC: return to.setSync();
-      case coordination::Request::LEAVE: return to.setLeave();
-      default: KJ_FAIL_ASSERT("the workload asks nothing else");
+      case coordination::Request::OPERATION:
+        return to.setOperation(from.getOperation());
+      case coordination::Request::QUERY:
+        return to.setQuery(from.getQuery());
+      case coordination::Request::SYNC:
+        return to.setSync();
+      case coordination::Request::LEAVE:
+        return to.setLeave();
+      default:
+        KJ_FAIL_ASSERT("the workload asks nothing else");
     }
   }
 
@@ -259,14 +285,38 @@ CampaignResult runCampaign(const CampaignSettings& settings) {
 }
 
 const std::vector<std::string>& coverageWanted() {
-  static const std::vector<std::string> wanted = {
-      "elections", "kills", "power losses", "powered off while writing", "all down at once", "pauses",
-      "partitions", "one-way partitions", "flapping links", "slow links", "resets", "conflate loss",
-      "slow disk", "stalled disk", "wipes", "clock skews", "images taken", "images sent",
-      "images installed", "seals applied", "sessions resumed", "sessions expired",
-      "unknown outcomes", "unknown outcomes resolved",
-      "writes acknowledged", "reads answered", "syncs answered", "watches set", "events told", "links broken",
-      "sectors lost"};
+  static const std::vector<std::string> wanted = {"elections",
+                                                  "kills",
+                                                  "power losses",
+                                                  "powered off while writing",
+                                                  "all down at once",
+                                                  "pauses",
+                                                  "partitions",
+                                                  "one-way partitions",
+                                                  "flapping links",
+                                                  "slow links",
+                                                  "resets",
+                                                  "conflate loss",
+                                                  "slow disk",
+                                                  "stalled disk",
+                                                  "wipes",
+                                                  "clock skews",
+                                                  "images taken",
+                                                  "images sent",
+                                                  "images installed",
+                                                  "seals applied",
+                                                  "sessions resumed",
+                                                  "sessions expired",
+                                                  "unknown outcomes",
+                                                  "unknown outcomes resolved",
+                                                  "writes acknowledged",
+                                                  "reads answered",
+                                                  "syncs answered",
+                                                  "watches set",
+                                                  "events told",
+                                                  "links broken",
+                                                  "sectors lost",
+                                                  "stopped after a disk error"};
   return wanted;
 }
 

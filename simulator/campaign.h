@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One seed: a cluster, clients and faults drawn from it, then healing and the demand that everything
-// converges. Equal seeds give equal runs, to the last parcel.
+// One seed: a cluster, clients and faults drawn from it, then healing and the demand that
+// everything converges. Equal seeds give equal runs, to the last parcel.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -15,21 +15,22 @@ namespace polyquorum::simulator {
 
 struct CampaignSettings {
   std::uint64_t seed = 1;
-  std::uint64_t faultySeconds = 60;     ///< simulated, before everything heals
+  std::uint64_t faultySeconds = 60;  ///< simulated, before everything heals
   unsigned clients = 8;
-  const kernel::Config* config = nullptr;   ///< null: drawn from the seed
-  std::ostream* trace = nullptr;        ///< NDJSON; null: none
+  const kernel::Config* config = nullptr;  ///< null: drawn from the seed
+  std::ostream* trace = nullptr;           ///< NDJSON; null: none
 };
 
 struct CampaignResult {
   std::optional<Violation> violation;
-  std::vector<std::string> last;        ///< the end of the story
+  std::vector<std::string> last;  ///< the end of the story
   std::map<std::string, std::uint64_t> counters;
   std::uint64_t traceHash = 0;
   double simulatedSeconds = 0;
 };
 
-/// Runs one seed. Blocks; builds its own event loop. Throws only for what is wrong with the configuration.
+/// Runs one seed. Blocks; builds its own event loop. Throws only for what is wrong with the
+/// configuration.
 CampaignResult runCampaign(const CampaignSettings& settings);
 
 /// What must have happened at least once over a campaign of many seeds.

@@ -28,9 +28,16 @@ void setNumber(Builder builder, const std::uint64_t& number) {
 
 }  // namespace
 
-Client::Client(unsigned number, Random random, kj::Timer& timer, Roads& roads, History& history, Story& story)
-    : number(number), random(random), timer(timer), roads(roads), history(history), story(story),
-      lastToken(std::uint64_t{number + 1} << 40), lastData(std::uint64_t{number + 1} << 32) {
+Client::Client(unsigned number, Random random, kj::Timer& timer, Roads& roads, History& history,
+               Story& story)
+    : number(number),
+      random(random),
+      timer(timer),
+      roads(roads),
+      history(history),
+      story(story),
+      lastToken(std::uint64_t{number + 1} << 40),
+      lastData(std::uint64_t{number + 1} << 32) {
   static const std::uint32_t TIMEOUTS[] = {4000, 6000, 10000};
   timeoutMs = TIMEOUTS[this->random.below(3)];
 }
@@ -45,11 +52,13 @@ kj::Promise<void> Client::live() {
 
 void Client::act() {
   switch (phase) {
-    case AWAY: return come();
+    case AWAY:
+      return come();
     case ATTACHING:
       if (timer.now() - attachedAt > ATTACH_PATIENCE) lose("the attach was not answered");
       return;
-    case ATTACHED: break;
+    case ATTACHED:
+      break;
   }
   if (!line.empty() && timer.now() - line.front().at > timeoutMs * kj::MILLISECONDS) {
     return lose("no answer for a whole timeout");
@@ -60,7 +69,8 @@ void Client::act() {
   }
   if (random.chance(3)) return leave(random.chance(50));
   if (random.chance(1)) {
-    return submitOperation(sent(Sent::DETACH), [](Operation::Builder operation) { operation.setDetach(); });
+    return submitOperation(sent(Sent::DETACH),
+                           [](Operation::Builder operation) { operation.setDetach(); });
   }
   auto most = random.between(1, 4);
   while (phase == ATTACHED && line.size() < most) ask();

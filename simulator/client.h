@@ -18,17 +18,19 @@ namespace polyquorum::simulator {
 
 /// The way from a client to a server's desk.
 class Roads {
-public:
+ public:
   virtual ~Roads() noexcept(false) {}
   /// Servers whose doors are open.
   virtual std::vector<core::MemberId> open() = 0;
   /// The request is on its way; what comes back is given to the client.
-  virtual void submit(core::MemberId to, const std::function<void(coordination::Request::Builder)>& fill) = 0;
+  virtual void submit(core::MemberId to,
+                      const std::function<void(coordination::Request::Builder)>& fill) = 0;
 };
 
 class Client {
-public:
-  Client(unsigned number, Random random, kj::Timer& timer, Roads& roads, History& history, Story& story);
+ public:
+  Client(unsigned number, Random random, kj::Timer& timer, Roads& roads, History& history,
+         Story& story);
 
   /// Acts for ever.
   kj::Promise<void> live();
@@ -44,19 +46,19 @@ public:
   void expired(std::uint64_t session, std::uint64_t incarnation);
   bool owns(std::uint64_t session) const { return this->session == session; }
 
-private:
+ private:
   enum Phase : std::uint8_t { AWAY, ATTACHING, ATTACHED };
   struct Sent {
     enum Kind : std::uint8_t { WRITE, GET, EXISTS, CHILDREN, SYNC, DETACH } kind = WRITE;
     std::uint64_t token = 0, sequence = 0;
-    core::Index acknowledgedBefore = 0;   ///< by anybody, when it was sent
+    core::Index acknowledgedBefore = 0;  ///< by anybody, when it was sent
     std::string path;
     coordination::Level level = coordination::Level::SESSION;
     bool watch = false;
     kj::TimePoint at = kj::origin<kj::TimePoint>();
   };
   struct Watched {
-    core::Index data = 0, children = 0;   ///< since; 0: not watched
+    core::Index data = 0, children = 0;  ///< since; 0: not watched
   };
 
   const unsigned number;
@@ -74,12 +76,13 @@ private:
   std::uint64_t session = 0, incarnation = 0, sequence = 0;
   std::uint32_t timeoutMs = 0;
   std::vector<kj::byte> password;
-  core::Index seen = 0, seenHere = 0;      ///< ever; on this connection
-  kj::TimePoint heard = kj::origin<kj::TimePoint>();   ///< when the last request that was answered was sent
+  core::Index seen = 0, seenHere = 0;  ///< ever; on this connection
+  kj::TimePoint heard =
+      kj::origin<kj::TimePoint>();  ///< when the last request that was answered was sent
   std::deque<Sent> line;
   std::vector<CommandName> unknown;
   std::map<std::string, Watched> watches;
-  std::vector<std::string> made;           ///< sequential nodes, to be deleted
+  std::vector<std::string> made;  ///< sequential nodes, to be deleted
 
   void act();
   void come();

@@ -29,7 +29,8 @@ void Client::delivered(core::MemberId from, coordination::Delivery::Reader deliv
   if (delivery.isReply()) return replied(delivery);
   if (phase != ATTACHED || delivery.getSession() != session) return;
   switch (delivery.which()) {
-    case coordination::Delivery::EVENT: return told(delivery.getIndex(), delivery.getEvent());
+    case coordination::Delivery::EVENT:
+      return told(delivery.getIndex(), delivery.getEvent());
     case coordination::Delivery::ENDED:
       if (delivery.getEnded() == Error::SESSION_EXPIRED) {
         if (history.attached(session))
@@ -42,9 +43,12 @@ void Client::delivered(core::MemberId from, coordination::Delivery::Reader deliv
         lose("moved");
       }
       return;
-    case coordination::Delivery::GAP: return watches.clear();
-    case coordination::Delivery::ADRIFT: return lose("adrift");
-    default: return;
+    case coordination::Delivery::GAP:
+      return watches.clear();
+    case coordination::Delivery::ADRIFT:
+      return lose("adrift");
+    default:
+      return;
   }
 }
 
@@ -88,12 +92,15 @@ void Client::replied(coordination::Delivery::Reader delivery) {
   auto sent = line.front();
   line.pop_front();
   heard = std::max(heard, sent.at);
-  if (sent.kind != Sent::WRITE && sent.kind != Sent::DETACH && error == Error::OK) checkWatches(index);
+  if (sent.kind != Sent::WRITE && sent.kind != Sent::DETACH && error == Error::OK)
+    checkWatches(index);
   if (!progress(index)) return;
   switch (sent.kind) {
-    case Sent::WRITE: return wrote(sent, index, reply.getOutcome());
+    case Sent::WRITE:
+      return wrote(sent, index, reply.getOutcome());
     case Sent::DETACH:
-      if (history.attached(session)) violate("ephemerals", "a detach was answered and the session lives");
+      if (history.attached(session))
+        violate("ephemerals", "a detach was answered and the session lives");
       lose("detached");
       session = 0;
       password.clear();
@@ -106,24 +113,29 @@ void Client::replied(coordination::Delivery::Reader delivery) {
                             " had been acknowledged before it was sent");
       }
       return;
-    default: return read(sent, index, reply.getAnswer());
+    default:
+      return read(sent, index, reply.getAnswer());
   }
 }
 
 void Client::attached(core::Index index, polyquorum::Outcome::Reader outcome) {
   switch (outcome.getError()) {
-    case Error::OK: break;
+    case Error::OK:
+      break;
     case Error::SESSION_EXPIRED:
-      if (history.attached(session)) violate("ephemerals", "its session lives and cannot be resumed");
+      if (history.attached(session))
+        violate("ephemerals", "its session lives and cannot be resumed");
       lose("expired");
       session = 0;
       password.clear();
       unknown.clear();
       return;
-    default: return lose("the attach was refused");
+    default:
+      return lose("the attach was refused");
   }
   auto attached = outcome.getAttached();
-  if (session != 0 && attached.getSession() != session) violate("reply", "a resume gave another session");
+  if (session != 0 && attached.getSession() != session)
+    violate("reply", "a resume gave another session");
   if (session != 0) {
     story.count("sessions resumed");
     resolve(attached, index);
@@ -147,8 +159,9 @@ void Client::resolve(polyquorum::Attached::Reader attached, core::Index index) {
     auto at = history.tookAt(command);
     story.count("unknown outcomes resolved");
     if (took != (at != 0 && at < attached.getIncarnation())) {
-      violate("exactly-once", "an unknown command is said to have " + std::string(took ? "" : "not ") +
-                                  "taken place; it did so at " + text(at));
+      violate("exactly-once", "an unknown command is said to have " +
+                                  std::string(took ? "" : "not ") + "taken place; it did so at " +
+                                  text(at));
     }
     if (!took) history.never(command);
   }
@@ -166,7 +179,8 @@ void Client::wrote(const Sent& sent, core::Index index, polyquorum::Outcome::Rea
   if (at == 0 || at > index)
     return violate("durability",
                    "a write was answered at " + text(index) + " and did not take place");
-  if (history.at(at).error != error) violate("reply", "the answer is not the outcome of index " + text(at));
+  if (history.at(at).error != error)
+    violate("reply", "the answer is not the outcome of index " + text(at));
   if (at <= sent.acknowledgedBefore) {
     violate("linearizable-writes", "a write took place at " + text(at) + ", but " +
                                        text(sent.acknowledgedBefore) +
@@ -191,7 +205,8 @@ void Client::read(const Sent& sent, core::Index index, polyquorum::Answer::Reade
   auto expected = history.tree().at(sent.path, index);
   bool exists = answer.getError() == Error::OK;
   if (exists != expected.exists) {
-    return violate("reads", sent.path + (exists ? " is there" : " is not there") + " at " + text(index));
+    return violate("reads",
+                   sent.path + (exists ? " is there" : " is not there") + " at " + text(index));
   }
   if (exists) {
     auto stat = answer.getStat();
@@ -225,7 +240,8 @@ void Client::told(core::Index index, polyquorum::Change::Reader event) {
   if (index < seenHere)
     return violate("watches",
                    "the event of " + text(index) + " came after a reply at " + text(seenHere));
-  if (found == watches.end()) return violate("watches", path + " is not watched, or was told of twice");
+  if (found == watches.end())
+    return violate("watches", path + " is not watched, or was told of twice");
   auto& watched = found->second;
   auto what = event.getWhat();
   auto check = [&](core::Index& since, bool data, bool children) {
@@ -237,7 +253,8 @@ void Client::told(core::Index index, polyquorum::Change::Reader event) {
   };
   bool due = false;
   if (what != What::CHILDREN_CHANGED) due |= check(watched.data, true, false);
-  if (what == What::CHILDREN_CHANGED || what == What::DELETED) due |= check(watched.children, false, true);
+  if (what == What::CHILDREN_CHANGED || what == What::DELETED)
+    due |= check(watched.children, false, true);
   if (!due) {
     return violate("watches", path + " was told of at " + text(index) +
                                   ", which is not the first change after " + text(watched.data) +
@@ -265,7 +282,8 @@ void Client::expired(std::uint64_t ended, std::uint64_t ofIncarnation) {
   if (ended != session || ofIncarnation != incarnation || phase != ATTACHED) return;
   auto silent = timer.now() - heard;
   if (silent < timeoutMs * kj::MILLISECONDS / 2) {
-    violate("ephemerals", "its session of " + text(timeoutMs) + " ms was expired, though a request sent " +
+    violate("ephemerals", "its session of " + text(timeoutMs) +
+                              " ms was expired, though a request sent " +
                               text(silent / kj::MILLISECONDS) + " ms ago was answered");
   }
 }

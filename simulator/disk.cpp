@@ -59,7 +59,8 @@ void Disk::resize(Inode& inode, std::uint64_t size) {
     inode.sizeBefore = inode.size;
   }
   if (size < inode.size) {
-    for (auto it = inode.sectors.lower_bound((size + SECTOR - 1) / SECTOR); it != inode.sectors.end();) {
+    for (auto it = inode.sectors.lower_bound((size + SECTOR - 1) / SECTOR);
+         it != inode.sectors.end();) {
       inode.before.try_emplace(it->first, it->second);
       it = inode.sectors.erase(it);
     }
@@ -129,7 +130,7 @@ std::uint64_t Disk::sizeOf(const std::string& file) const {
 // ----------------------------------------------------------------------------------------- files
 
 class SimulatedFile final : public kj::File {
-public:
+ public:
   SimulatedFile(Disk& disk, std::shared_ptr<Disk::Inode> inode, std::string name)
       : disk(disk), inode(std::move(inode)), name(std::move(name)) {}
 
@@ -179,7 +180,7 @@ public:
     Disk::resize(*inode, size);
   }
 
-private:
+ private:
   Disk& disk;
   std::shared_ptr<Disk::Inode> inode;
   const std::string name;
@@ -188,7 +189,7 @@ private:
 // ---------------------------------------------------------------------------------------- folder
 
 class SimulatedFolder final : public kj::Directory {
-public:
+ public:
   explicit SimulatedFolder(Disk& disk) : disk(disk) {}
 
   Metadata stat() const override { return Metadata(Type::DIRECTORY, 0, 0, kj::UNIX_EPOCH, 1, 0); }
@@ -207,7 +208,8 @@ public:
   }
   kj::Array<Entry> listEntries() const override {
     auto out = kj::heapArrayBuilder<Entry>(disk.current.size());
-    for (auto& [name, inode] : disk.current) out.add(Entry{Type::FILE, kj::heapString(name.c_str())});
+    for (auto& [name, inode] : disk.current)
+      out.add(Entry{Type::FILE, kj::heapString(name.c_str())});
     return out.finish();
   }
   bool exists(kj::PathPtr path) const override { return disk.current.count(nameOf(path)) > 0; }
@@ -222,7 +224,8 @@ public:
     if (found == disk.current.end()) return nullptr;
     return kj::Own<const kj::ReadableFile>(kj::heap<SimulatedFile>(disk, found->second, name));
   }
-  kj::Maybe<kj::Own<const kj::File>> tryOpenFile(kj::PathPtr path, kj::WriteMode mode) const override {
+  kj::Maybe<kj::Own<const kj::File>> tryOpenFile(kj::PathPtr path,
+                                                 kj::WriteMode mode) const override {
     auto name = nameOf(path);
     auto found = disk.current.find(name);
     if (found != disk.current.end()) {
@@ -239,8 +242,8 @@ public:
   kj::Own<Replacer<kj::File>> replaceFile(kj::PathPtr path, kj::WriteMode mode) const override {
     return kj::heap<FileReplacer>(disk, nameOf(path), mode);
   }
-  bool tryTransfer(kj::PathPtr toPath, kj::WriteMode toMode, const kj::Directory&, kj::PathPtr fromPath,
-                   kj::TransferMode mode) const override {
+  bool tryTransfer(kj::PathPtr toPath, kj::WriteMode toMode, const kj::Directory&,
+                   kj::PathPtr fromPath, kj::TransferMode mode) const override {
     auto from = nameOf(fromPath), to = nameOf(toPath);
     auto found = disk.current.find(from);
     if (found == disk.current.end()) return false;
@@ -279,11 +282,14 @@ public:
     KJ_UNIMPLEMENTED("the simulated disk does not append");
   }
 
-private:
+ private:
   class FileReplacer final : public Replacer<kj::File> {
-  public:
+   public:
     FileReplacer(Disk& disk, std::string name, kj::WriteMode mode)
-        : Replacer(mode), disk(disk), name(name), inode(std::make_shared<Disk::Inode>()),
+        : Replacer(mode),
+          disk(disk),
+          name(name),
+          inode(std::make_shared<Disk::Inode>()),
           file(disk, inode, name) {}
     const kj::File& get() override { return file; }
     bool tryCommit() override {
@@ -293,7 +299,7 @@ private:
       return true;
     }
 
-  private:
+   private:
     Disk& disk;
     const std::string name;
     std::shared_ptr<Disk::Inode> inode;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk that forgets what was not synced: one flat folder of sparse files whose unsynced sectors and names
-// are lost, kept or torn at a crash. It knows no format of what is stored.
+// A disk that forgets what was not synced: one flat folder of sparse files whose unsynced sectors
+// and names are lost, kept or torn at a crash. It knows no format of what is stored.
 #pragma once
 #include <kj/filesystem.h>
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace polyquorum::simulator {
 
-constexpr std::size_t SECTOR = 512;   ///< written whole or not at all
+constexpr std::size_t SECTOR = 512;  ///< written whole or not at all
 
 /// Told before each operation of a disk; may throw to let it fail.
 struct DiskOperation {
@@ -25,14 +25,15 @@ using DiskHook = std::function<void(const DiskOperation&)>;
 
 /// What survives the life of a process: the platters. Shared by the handles that one life opens.
 class Disk {
-public:
+ public:
   explicit Disk(Random random) : random(random) {}
 
-  /// The folder as one life of the process sees it. Handles of an earlier life must be gone or unused.
+  /// The folder as one life of the process sees it. Handles of an earlier life must be gone or
+  /// unused.
   kj::Own<const kj::Directory> open();
 
-  /// The machine stops: of what was not synced any subset of sectors survives, and any prefix of what
-  /// was done to names.
+  /// The machine stops: of what was not synced any subset of sectors survives, and any prefix of
+  /// what was done to names.
   void crash();
   /// The process stops and the machine does not: everything survives.
   void stop() {}
@@ -49,7 +50,7 @@ public:
   std::uint64_t operations = 0;
   std::uint64_t sectorsLost = 0;
 
-private:
+ private:
   friend class SimulatedFile;
   friend class SimulatedFolder;
   using Sector = std::array<kj::byte, SECTOR>;

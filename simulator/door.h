@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The workload's door to one life of a server: stands where an API plugin would, in front of the same
-// desk. Moves requests and deliveries; has no clients of its own.
+// The workload's door to one life of a server: stands where an API plugin would, in front of the
+// same desk. Moves requests and deliveries; has no clients of its own.
 #pragma once
 #include <kj/async.h>
 #include <functional>
@@ -13,7 +13,7 @@ namespace polyquorum::simulator {
 using DeliverySink = std::function<void(coordination::Delivery::Reader)>;
 
 class Door final : public coordination::Api::Server {
-public:
+ public:
   explicit Door(DeliverySink sink) : sink(std::make_shared<DeliverySink>(std::move(sink))) {}
   ~Door() noexcept(false) { *sink = nullptr; }
 
@@ -36,9 +36,9 @@ public:
     return kj::READY_NOW;
   }
 
-private:
+ private:
   class Box final : public coordination::Outbox::Server {
-  public:
+   public:
     explicit Box(std::shared_ptr<DeliverySink> sink) : sink(std::move(sink)) {}
     kj::Promise<void> deliver(DeliverContext context) override {
       for (auto delivery : context.getParams().getDeliveries()) {
@@ -47,7 +47,7 @@ private:
       return kj::READY_NOW;
     }
 
-  private:
+   private:
     std::shared_ptr<DeliverySink> sink;
   };
   std::shared_ptr<DeliverySink> sink;

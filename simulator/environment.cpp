@@ -16,7 +16,8 @@ std::int64_t SimulatedEnvironment::wallTimeMs() {
 }
 
 boost::asio::io_context& SimulatedEnvironment::io() {
-  kj::throwFatalException(KJ_EXCEPTION(UNIMPLEMENTED, "a plugin asked for sockets inside the simulator"));
+  kj::throwFatalException(
+      KJ_EXCEPTION(UNIMPLEMENTED, "a plugin asked for sockets inside the simulator"));
 }
 
 kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
@@ -24,9 +25,9 @@ kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
   auto takes = chance.between(least, most) * kj::MICROSECONDS;
   if (chance.chance(timing.stallPercent)) takes += timing.stall;
   busyUntil = std::max(busyUntil, clock.now()) + takes;
-  return clock.atTime(busyUntil).exclusiveJoin(died.addBranch()).then([work = kj::mv(work)]() mutable {
-    work();
-  });
+  return clock.atTime(busyUntil)
+      .exclusiveJoin(died.addBranch())
+      .then([work = kj::mv(work)]() mutable { work(); });
 }
 
 }  // namespace polyquorum::simulator

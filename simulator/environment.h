@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outside world of one simulated life: virtual timer, seeded chance, the simulated disk, slow helper
-// threads that are no threads. Networks and APIs are not here: they are replaced at their interfaces.
+// The outside world of one simulated life: virtual timer, seeded chance, the simulated disk, slow
+// helper threads that are no threads. Networks and APIs are not here: they are replaced at their
+// interfaces.
 #pragma once
 #include <kj/async.h>
 #include <kj/debug.h>
@@ -16,13 +17,13 @@ namespace polyquorum::simulator {
 struct DiskTiming {
   kj::Duration least = 100 * kj::MICROSECONDS;
   kj::Duration most = 2 * kj::MILLISECONDS;
-  double stallPercent = 0;                      ///< of jobs that take `stall` longer
+  double stallPercent = 0;  ///< of jobs that take `stall` longer
   kj::Duration stall = 2 * kj::SECONDS;
 };
 
 /// What a stopped process does not notice: everything waits here until it goes on.
 class Gate {
-public:
+ public:
   bool shut() const { return waiting != nullptr; }
   void close() {
     if (shut()) return;
@@ -36,18 +37,18 @@ public:
     waiting = nullptr;
   }
   kj::Promise<void> pass() {
-    KJ_IF_MAYBE(fork, waiting) return fork->addBranch();
+    KJ_IF_MAYBE (fork, waiting) return fork->addBranch();
     return kj::READY_NOW;
   }
 
-private:
+ private:
   kj::Maybe<kj::ForkedPromise<void>> waiting;
   kj::Own<kj::PromiseFulfiller<void>> opener;
 };
 
 /// Timers of one life; they ring late if the process was stopped.
 class LifeTimer final : public kj::Timer {
-public:
+ public:
   LifeTimer(kj::Timer& world, Gate& gate) : world(world), gate(gate) {}
   kj::TimePoint now() const override { return world.now(); }
   kj::Promise<void> atTime(kj::TimePoint time) override {
@@ -55,7 +56,7 @@ public:
   }
   kj::Promise<void> afterDelay(kj::Duration delay) override { return atTime(now() + delay); }
 
-private:
+ private:
   kj::Timer& world;
   Gate& gate;
 };
@@ -63,9 +64,14 @@ private:
 using LogSink = std::function<void(sdk::Level, kj::StringPtr)>;
 
 class SimulatedEnvironment final : public sdk::Environment {
-public:
-  SimulatedEnvironment(kj::Timer& timer, Disk& disk, Random random, std::int64_t wallSkewMs, LogSink sink)
-      : clock(timer, gate), disk(disk), chance(random), wallSkewMs(wallSkewMs), sink(std::move(sink)) {}
+ public:
+  SimulatedEnvironment(kj::Timer& timer, Disk& disk, Random random, std::int64_t wallSkewMs,
+                       LogSink sink)
+      : clock(timer, gate),
+        disk(disk),
+        chance(random),
+        wallSkewMs(wallSkewMs),
+        sink(std::move(sink)) {}
 
   kj::Timer& timer() override { return clock; }
   std::int64_t wallTimeMs() override;
@@ -76,14 +82,12 @@ public:
   void log(sdk::Level level, kj::StringPtr line) override { sink(level, line); }
 
   /// This life is over: no job that waits is done any more, it fails.
-  void end() {
-    death.fulfiller->reject(KJ_EXCEPTION(FAILED, "the process is gone"));
-  }
+  void end() { death.fulfiller->reject(KJ_EXCEPTION(FAILED, "the process is gone")); }
 
   DiskTiming timing;
-  Gate gate;   ///< shut while the process is stopped
+  Gate gate;  ///< shut while the process is stopped
 
-private:
+ private:
   LifeTimer clock;
   Disk& disk;
   Random chance;

@@ -6,13 +6,19 @@
 
 namespace polyquorum::simulator {
 
-const char* const Faults::NAMES[KINDS] = {
-    "kill",      "power off",  "power off while writing", "all down",     "pause",        "isolate",
-    "one way",   "bridge",     "flap",                    "slow links",   "resets",       "conflate loss",
-    "slow disk", "stalled disk", "wipe",                  "clock skew"};
+const char* const Faults::NAMES[KINDS] = {"kill",       "power off",    "power off while writing",
+                                          "all down",   "pause",        "isolate",
+                                          "one way",    "bridge",       "flap",
+                                          "slow links", "resets",       "conflate loss",
+                                          "slow disk",  "stalled disk", "wipe",
+                                          "clock skew", "disk error"};
 
 Faults::Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone)
-    : world(world), random(random), story(story), gone(std::move(gone)), nextFault(world.timer().now()) {
+    : world(world),
+      random(random),
+      story(story),
+      gone(std::move(gone)),
+      nextFault(world.timer().now()) {
   for (auto& [id, server] : world.servers) ids.push_back(id);
   auto draw = this->random.split("kinds");
   for (unsigned kind = 0; kind < KINDS; kind++) {
@@ -82,13 +88,17 @@ void Faults::inject(Kind kind) {
       }
       return story.count("all down at once");
     }
-    case PAUSE: return pause();
-    case ISOLATE: return isolate();
-    case BRIDGE: return bridge();
+    case PAUSE:
+      return pause();
+    case ISOLATE:
+      return isolate();
+    case BRIDGE:
+      return bridge();
     case ONE_WAY: {
       auto other = someone();
       if (other == id) return;
-      story.tell("fault: nothing passes from " + std::to_string(id) + " to " + std::to_string(other));
+      story.tell("fault: nothing passes from " + std::to_string(id) + " to " +
+                 std::to_string(other));
       world.network->cut(id, other);
       story.count("one-way partitions");
       return healLater();
@@ -96,21 +106,35 @@ void Faults::inject(Kind kind) {
     case FLAP: {
       auto other = someone();
       if (other == id) return;
-      story.tell("fault: the link of " + std::to_string(id) + " and " + std::to_string(other) + " flaps");
+      story.tell("fault: the link of " + std::to_string(id) + " and " + std::to_string(other) +
+                 " flaps");
       story.count("flapping links");
       return flap(id, other, random.between(2, 8));
     }
     case SLOW_LINKS:
     case RESETS:
-    case CONFLATE_LOSS: return weather(kind);
+    case CONFLATE_LOSS:
+      return weather(kind);
     case SLOW_DISK:
-    case STALLED_DISK: return disk(kind);
-    case WIPE: return wipe();
+    case STALLED_DISK:
+      return disk(kind);
+    case WIPE:
+      return wipe();
     case CLOCK_SKEW:
       // Of the server's next life.
-      world.servers.at(id).wallSkewMs = static_cast<std::int64_t>(random.below(7'200'000)) - 3'600'000;
+      world.servers.at(id).wallSkewMs =
+          static_cast<std::int64_t>(random.below(7'200'000)) - 3'600'000;
       return story.count("clock skews");
-    case KINDS: return;
+    case DISK_ERROR: {
+      auto& server = world.servers.at(id);
+      if (!server.up() || server.powerOffIn > 0) return;
+      auto countdown = random.between(1, 60);
+      story.tell("fault: disk operation " + std::to_string(countdown) + " of server " +
+                 std::to_string(id) + " from now fails");
+      return world.failDiskAt(id, countdown);
+    }
+    case KINDS:
+      return;
   }
 }
 
@@ -267,7 +291,8 @@ void Faults::heal() {
     auto& server = world.servers.at(id);
     server.diskTiming = DiskTiming();
     server.powerOffIn = 0;
-    if (server.powerless) down(id, true);
+    server.disk->hook = nullptr;
+    if (server.powerless || server.diskFailed) down(id, true);
     if (server.up()) {
       world.resume(id);
       server.environment->timing = server.diskTiming;

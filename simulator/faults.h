@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes wrong in a run: each seed draws its own kinds, rates and times, and every fault plans its own
-// end. Knows the world, not the workload; judges nothing.
+// What goes wrong in a run: each seed draws its own kinds, rates and times, and every fault plans
+// its own end. Knows the world, not the workload; judges nothing.
 #pragma once
 #include <functional>
 #include <map>
@@ -11,7 +11,7 @@
 namespace polyquorum::simulator {
 
 class Faults {
-public:
+ public:
   /// gone: a server's process is about to end.
   Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone);
 
@@ -27,10 +27,26 @@ public:
   void coldRestart();
   std::string describe() const;
 
-private:
+ private:
   enum Kind {
-    KILL, POWER_OFF, POWER_OFF_WRITING, ALL_DOWN, PAUSE, ISOLATE, ONE_WAY, BRIDGE, FLAP, SLOW_LINKS, RESETS,
-    CONFLATE_LOSS, SLOW_DISK, STALLED_DISK, WIPE, CLOCK_SKEW, KINDS
+    KILL,
+    POWER_OFF,
+    POWER_OFF_WRITING,
+    ALL_DOWN,
+    PAUSE,
+    ISOLATE,
+    ONE_WAY,
+    BRIDGE,
+    FLAP,
+    SLOW_LINKS,
+    RESETS,
+    CONFLATE_LOSS,
+    SLOW_DISK,
+    STALLED_DISK,
+    WIPE,
+    CLOCK_SKEW,
+    DISK_ERROR,
+    KINDS
   };
   static const char* const NAMES[KINDS];
 

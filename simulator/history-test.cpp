@@ -112,10 +112,11 @@ TEST_CASE("one-leader fires when two servers lead under one fence") {
   CHECK(bench.broken() == "one-leader");
 }
 
-TEST_CASE("session-order fires when a command takes place out of its turn, exactly-once when twice") {
+TEST_CASE(
+    "session-order fires when a command takes place out of its turn, exactly-once when twice") {
   Bench bench;
   auto entry = bench.body(77, 1, 5, [](auto operation) { Bench::create(operation, "/a"); });
-  state::Applied took;   // as if the tree had let it pass
+  state::Applied took;  // as if the tree had let it pass
   took.outcome.path = "/a";
   auto text = entry->getRoot<Body>().asReader();
   bench.one->apply(1);
@@ -133,12 +134,15 @@ TEST_CASE("model fires when an outcome is not what the operation must give") {
   CHECK(bench.broken() == "model");
 }
 
-TEST_CASE("exactly-once fires when a command takes place of which the client was told that it never would") {
+TEST_CASE(
+    "exactly-once fires when a command takes place of which the client was told that it never "
+    "would") {
   Bench bench;
   bench.history.never({0x100000000000001, 1, 1});
   auto attach = bench.body(0, 0, 1, [](auto operation) { operation.initAttach().setHome(1); });
   bench.apply(*bench.first, *bench.one, *attach);
-  auto entry = bench.body(0x100000000000001, 1, 1, [](auto operation) { Bench::create(operation, "/a"); });
+  auto entry =
+      bench.body(0x100000000000001, 1, 1, [](auto operation) { Bench::create(operation, "/a"); });
   bench.apply(*bench.first, *bench.one, *entry);
   CHECK(bench.broken() == "exactly-once");
 }

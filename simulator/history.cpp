@@ -28,7 +28,7 @@ std::string name(polyquorum::Error error) { return kj::str(error).cStr(); }
 
 /// Looks through one server's eyes, for one life.
 class History::Eye final : public kernel::Witness {
-public:
+ public:
   Eye(History& history, core::MemberId server) : history(history), server(server) {}
   void applied(core::Index index, kj::Maybe<Body::Reader> body, const state::Applied& applied,
                const state::State& state) override {
@@ -41,7 +41,7 @@ public:
     history.standing(server, segment, standing);
   }
 
-private:
+ private:
   History& history;
   const core::MemberId server;
 };
@@ -61,20 +61,23 @@ void History::applied(core::MemberId server, core::Index index, kj::Maybe<Body::
                       const state::Applied& applied, std::uint64_t digest) {
   auto where = "index " + std::to_string(index) + " at server " + std::to_string(server);
   std::uint64_t hash = 0;
-  KJ_IF_MAYBE(text, body) hash = hashOf(*text);
+  KJ_IF_MAYBE (text, body) hash = hashOf(*text);
   if (index <= entries.size()) {
     auto& known = entries[index - 1];
-    if (known.body != hash) return story.violate("agreement", where + " holds another entry than elsewhere");
-    if (known.digest != digest) story.violate("state-digest", where + " led to another state than elsewhere");
+    if (known.body != hash)
+      return story.violate("agreement", where + " holds another entry than elsewhere");
+    if (known.digest != digest)
+      story.violate("state-digest", where + " led to another state than elsewhere");
     return;
   }
   if (index != entries.size() + 1) {
-    return story.violate("agreement", where + " was applied before any server applied what precedes it");
+    return story.violate("agreement",
+                         where + " was applied before any server applied what precedes it");
   }
   Decided entry;
   entry.body = hash;
   entry.digest = digest;
-  KJ_IF_MAYBE(text, body) {
+  KJ_IF_MAYBE (text, body) {
     if (!text->isSeal()) decide(index, *text, applied, entry);
     entry.seal = text->isSeal();
     if (entry.seal) story.count("seals applied");
@@ -96,7 +99,8 @@ void History::decide(core::Index index, Body::Reader body, const state::Applied&
   if (entry.session != 0) {
     CommandName command{entry.session, entry.incarnation, entry.sequence};
     if (!taken.emplace(command, index).second) {
-      story.violate("exactly-once", "a command took place twice, again at " + std::to_string(index));
+      story.violate("exactly-once",
+                    "a command took place twice, again at " + std::to_string(index));
     }
     if (refused.count(command) > 0) {
       story.violate("exactly-once",
@@ -127,9 +131,12 @@ void History::perform(core::Index index, Body::Reader body, const state::Applied
   capnp::FlatArrayMessageReader message(words);
   auto operation = message.getRoot<polyquorum::Operation>();
   switch (operation.which()) {
-    case polyquorum::Operation::ATTACH: return attach(index, applied);
-    case polyquorum::Operation::DETACH: return end(index, body.getSession());
-    case polyquorum::Operation::REAP: return;
+    case polyquorum::Operation::ATTACH:
+      return attach(index, applied);
+    case polyquorum::Operation::DETACH:
+      return end(index, body.getSession());
+    case polyquorum::Operation::REAP:
+      return;
     case polyquorum::Operation::EXPIRE: {
       std::vector<std::pair<std::uint64_t, std::uint64_t>> ended;
       for (auto incarnation : operation.getExpire()) {
@@ -144,7 +151,8 @@ void History::perform(core::Index index, Body::Reader body, const state::Applied
       }
       return;
     }
-    default: return compare(index, model.run(index, body.getSession(), operation), applied);
+    default:
+      return compare(index, model.run(index, body.getSession(), operation), applied);
   }
 }
 
@@ -152,7 +160,8 @@ void History::attach(core::Index index, const state::Applied& applied) {
   if (applied.outcome.error != polyquorum::Error::OK) return;
   auto& attached = *applied.outcome.attached;
   if (attached.incarnation != index) {
-    story.violate("session-order", "an attach at " + std::to_string(index) + " gave another incarnation");
+    story.violate("session-order",
+                  "an attach at " + std::to_string(index) + " gave another incarnation");
   }
   sessions[attached.session] = {index, 0};
 }
@@ -187,17 +196,20 @@ void History::installed(core::MemberId server, core::Index index, std::uint64_t 
   }
   if (entries[index - 1].digest != digest && !entries[index - 1].seal) {
     story.violate("state-digest", "server " + std::to_string(server) + " loaded an image of " +
-                                      std::to_string(index) + " that is not the state of that index");
+                                      std::to_string(index) +
+                                      " that is not the state of that index");
   }
 }
 
-void History::standing(core::MemberId server, std::uint32_t segment, const core::Standing& standing) {
+void History::standing(core::MemberId server, std::uint32_t segment,
+                       const core::Standing& standing) {
   if (standing.phase != core::Standing::LEADING) return;
   auto [at, fresh] = leaders.emplace(std::make_pair(segment, standing.fence), server);
   if (fresh) story.count("elections");
   if (at->second != server) {
-    story.violate("one-leader", "servers " + std::to_string(at->second) + " and " + std::to_string(server) +
-                                    " both lead under fence " + std::to_string(standing.fence));
+    story.violate("one-leader", "servers " + std::to_string(at->second) + " and " +
+                                    std::to_string(server) + " both lead under fence " +
+                                    std::to_string(standing.fence));
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one order in which all servers must apply the same entries, as the first server that applied each
-// showed it. Checkers: agreement, state-digest, exactly-once, session-order, model, one-leader.
+// The one order in which all servers must apply the same entries, as the first server that applied
+// each showed it. Checkers: agreement, state-digest, exactly-once, session-order, model,
+// one-leader.
 #pragma once
 #include <functional>
 #include <map>
@@ -17,11 +18,11 @@ namespace polyquorum::simulator {
 
 /// One entry as it was applied.
 struct Decided {
-  std::uint64_t body = 0;      ///< hash of what it says; 0: a no-op
-  std::uint64_t digest = 0;    ///< of the state after it
+  std::uint64_t body = 0;    ///< hash of what it says; 0: a no-op
+  std::uint64_t digest = 0;  ///< of the state after it
   std::uint64_t session = 0, incarnation = 0, sequence = 0;
-  bool seal = false;           ///< then an image of it shows the next segment already
-  bool took = false;           ///< neither stale nor a repeat
+  bool seal = false;  ///< then an image of it shows the next segment already
+  bool took = false;  ///< neither stale nor a repeat
   polyquorum::Error error = polyquorum::Error::OK;
 };
 
@@ -29,7 +30,7 @@ struct Decided {
 using CommandName = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
 
 class History {
-public:
+ public:
   explicit History(Story& story) : story(story) {}
 
   std::unique_ptr<kernel::Witness> witness(core::MemberId server);
@@ -51,7 +52,7 @@ public:
   bool attached(std::uint64_t session) const { return sessions.count(session) > 0; }
   std::size_t sessionCount() const { return sessions.size(); }
 
-private:
+ private:
   class Eye;
   struct Attachment {
     std::uint64_t incarnation = 0, sequence = 0;

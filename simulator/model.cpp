@@ -88,15 +88,21 @@ void Model::commit(core::Index index) {
 
 Expected Model::single(core::Index index, std::uint64_t session, Operation::Reader operation) {
   switch (operation.which()) {
-    case Operation::CREATE: return create(index, session, operation.getCreate());
-    case Operation::DELETE: return remove(index, operation.getDelete());
-    case Operation::SET_DATA: return set(index, operation.getSetData());
-    case Operation::CHECK: return check(operation.getCheck());
-    default: return refusal(Error::UNIMPLEMENTED);
+    case Operation::CREATE:
+      return create(index, session, operation.getCreate());
+    case Operation::DELETE:
+      return remove(index, operation.getDelete());
+    case Operation::SET_DATA:
+      return set(index, operation.getSetData());
+    case Operation::CHECK:
+      return check(operation.getCheck());
+    default:
+      return refusal(Error::UNIMPLEMENTED);
   }
 }
 
-Expected Model::create(core::Index index, std::uint64_t session, polyquorum::Create::Reader create) {
+Expected Model::create(core::Index index, std::uint64_t session,
+                       polyquorum::Create::Reader create) {
   std::string path = create.getPath().cStr();
   auto parentPath = parentOf(path);
   auto* parent = find(parentPath);
@@ -177,8 +183,9 @@ Moment Model::at(const std::string& path, core::Index index) const {
   auto found = records.find(path);
   if (found == records.end()) return {};
   auto& moments = found->second.moments;
-  auto after = std::upper_bound(moments.begin(), moments.end(), index,
-                                [](core::Index at, const Moment& moment) { return at < moment.index; });
+  auto after =
+      std::upper_bound(moments.begin(), moments.end(), index,
+                       [](core::Index at, const Moment& moment) { return at < moment.index; });
   return after == moments.begin() ? Moment() : *std::prev(after);
 }
 
@@ -201,10 +208,12 @@ std::optional<std::pair<core::Index, What>> Model::firstChange(const std::string
   auto found = records.find(path);
   if (found == records.end()) return std::nullopt;
   auto& changes = found->second.changes;
-  auto at = std::upper_bound(changes.begin(), changes.end(), since,
-                             [](core::Index index, const auto& change) { return index < change.first; });
+  auto at =
+      std::upper_bound(changes.begin(), changes.end(), since,
+                       [](core::Index index, const auto& change) { return index < change.first; });
   for (; at != changes.end() && at->first <= until; ++at) {
-    bool hears = at->second == What::DELETED || (at->second == What::CHILDREN_CHANGED ? children : data);
+    bool hears =
+        at->second == What::DELETED || (at->second == What::CHILDREN_CHANGED ? children : data);
     if (hears) return *at;
   }
   return std::nullopt;

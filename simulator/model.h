@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tree must be after each decided entry, worked out a second time and differently from state/:
-// every path keeps all of its past, so that a read or a watch of any index can be judged. Knows only what
-// the workload does: no ACLs, quotas, containers or TTLs.
+// What the tree must be after each decided entry, worked out a second time and differently from
+// state/: every path keeps all of its past, so that a read or a watch of any index can be judged.
+// Knows only what the workload does: no ACLs, quotas, containers or TTLs.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -28,12 +28,12 @@ struct Moment {
 
 struct Expected {
   polyquorum::Error error = polyquorum::Error::OK;
-  std::string path;             ///< as created
+  std::string path;  ///< as created
   std::optional<std::int32_t> version;
 };
 
 class Model {
-public:
+ public:
   Model();
 
   /// The next entry's operation, which took place.
@@ -48,19 +48,21 @@ public:
                                                           bool children, core::Index since,
                                                           core::Index until) const;
 
-private:
+ private:
   struct Record {
     Moment now;
     std::vector<Moment> moments;
     std::vector<std::pair<core::Index, What>> changes;
   };
   std::map<std::string, Record> records;
-  std::map<std::uint64_t, std::vector<std::string>> ephemerals;  ///< by session; may be gone already
+  std::map<std::uint64_t, std::vector<std::string>>
+      ephemerals;  ///< by session; may be gone already
   // Of the entry that runs now.
   std::vector<std::pair<std::string, What>> told;
   std::vector<std::pair<std::string, Moment>> undo;
 
-  Expected single(core::Index index, std::uint64_t session, polyquorum::Operation::Reader operation);
+  Expected single(core::Index index, std::uint64_t session,
+                  polyquorum::Operation::Reader operation);
   Expected create(core::Index index, std::uint64_t session, polyquorum::Create::Reader create);
   Expected remove(core::Index index, polyquorum::Guard::Reader guard);
   Expected set(core::Index index, polyquorum::SetData::Reader set);

@@ -20,12 +20,13 @@ void Network::Errors::taskFailed(kj::Exception&& exception) {
 // ------------------------------------------------------------------------------- the plugin's side
 
 class Network::Line final : public transport::Transport::Server {
-public:
-  Line(Network& network, core::MemberId id, std::uint64_t life) : network(network), id(id), life(life) {}
+ public:
+  Line(Network& network, core::MemberId id, std::uint64_t life)
+      : network(network), id(id), life(life) {}
 
   kj::Promise<void> start(StartContext context) override {
     auto params = context.getParams();
-    KJ_IF_MAYBE(post, mine()) {
+    KJ_IF_MAYBE (post, mine()) {
       post->incarnation = params.getSelf().getIncarnation();
       for (auto lane : params.getLanes()) post->modes.push_back(lane.getMode());
       post->inbox = params.getInbox();
@@ -34,7 +35,7 @@ public:
     return kj::READY_NOW;
   }
   kj::Promise<void> peers(PeersContext context) override {
-    KJ_IF_MAYBE(post, mine()) {
+    KJ_IF_MAYBE (post, mine()) {
       for (auto member : context.getParams().getMembers()) {
         if (member.getId() == id) continue;
         post->wanted.insert(member.getId());
@@ -44,14 +45,14 @@ public:
     return kj::READY_NOW;
   }
   kj::Promise<void> send(SendContext context) override {
-    KJ_IF_MAYBE(post, mine()) {
+    KJ_IF_MAYBE (post, mine()) {
       for (auto parcel : context.getParams().getParcels()) network.send(*post, parcel);
     }
     return kj::READY_NOW;
   }
   kj::Promise<void> stream(StreamContext context) override;
 
-private:
+ private:
   Network& network;
   const core::MemberId id;
   const std::uint64_t life;
@@ -65,7 +66,7 @@ private:
 
 /// Passes chunks on after a delay, as long as its connection lives.
 class Network::Stream final : public storage::Sink::Server {
-public:
+ public:
   Stream(Network& network, std::pair<core::MemberId, core::MemberId> ends, std::uint64_t generation,
          storage::Sink::Client sink)
       : network(network), ends(ends), generation(generation), sink(kj::mv(sink)) {}
@@ -87,7 +88,7 @@ public:
     });
   }
 
-private:
+ private:
   Network& network;
   const std::pair<core::MemberId, core::MemberId> ends;
   const std::uint64_t generation;
@@ -104,9 +105,10 @@ kj::Promise<void> Network::Line::stream(StreamContext context) {
   auto params = context.getParams();
   auto to = params.getTo();
   auto& pair = network.pair(id, to);
-  KJ_IF_MAYBE(post, mine()) {
+  KJ_IF_MAYBE (post, mine()) {
     auto link = post->links.find(to);
-    bool right = link != post->links.end() && (params.getLink() == 0 || params.getLink() == link->second);
+    bool right =
+        link != post->links.end() && (params.getLink() == 0 || params.getLink() == link->second);
     auto* other = network.find(to);
     if (pair.up && right && other != nullptr && other->started) {
       auto generation = pair.generation;
@@ -200,8 +202,9 @@ void Network::dial(core::MemberId a, core::MemberId b) {
     pair(a, b).dialing = false;
     auto *first = find(a), *second = find(b);
     if (first == nullptr || second == nullptr) return;
-    bool both = first->started && second->started && first->wanted.count(b) && second->wanted.count(a) &&
-                passes(a, b) && passes(b, a) && !first->paused && !second->paused;
+    bool both = first->started && second->started && first->wanted.count(b) &&
+                second->wanted.count(a) && passes(a, b) && passes(b, a) && !first->paused &&
+                !second->paused;
     if (both) return connect(a, b);
     pair(a, b).dialing = true;
     tasks.add(timer.afterDelay(REDIAL).then([this, a, b]() {
@@ -283,33 +286,35 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
   auto& readyAt = line.readyAt[from.id < to ? 0 : 1];
   readyAt = std::max(readyAt, timer.now() + delay());
   auto copy = kj::heapArray<capnp::word>(bytes);
-  tasks.add(timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size,
-                                        generation = line.generation, copy = kj::mv(copy)]() mutable {
-    auto& line = pair(a, b);
-    auto* post = find(b);
-    // On a fifo lane what a cut swallows is the tail: nothing passes before the link is new.
-    if (post == nullptr || !line.up || line.generation != generation) {
-      parcelsLost++;
-      return;
-    }
-    auto& swallowed = line.swallowed[a < b ? 0 : 1];
-    if (!passes(a, b)) swallowed = true;
-    if (swallowed) {
-      parcelsLost++;
-      return;
-    }
-    fold((timer.now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
-    fold(a << 16 | b << 8 | lane);
-    for (auto word : kj::arrayPtr(reinterpret_cast<const std::uint64_t*>(copy.begin()), copy.size())) {
-      fold(word);
-    }
-    Post::News news{a, post->links[a], Post::News::PARCEL};
-    news.lane = lane;
-    news.bytes = kj::mv(copy);
-    news.size = size;
-    parcelsDelivered++;
-    tell(*post, kj::mv(news));
-  }));
+  tasks.add(
+      timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size,
+                                  generation = line.generation, copy = kj::mv(copy)]() mutable {
+        auto& line = pair(a, b);
+        auto* post = find(b);
+        // On a fifo lane what a cut swallows is the tail: nothing passes before the link is new.
+        if (post == nullptr || !line.up || line.generation != generation) {
+          parcelsLost++;
+          return;
+        }
+        auto& swallowed = line.swallowed[a < b ? 0 : 1];
+        if (!passes(a, b)) swallowed = true;
+        if (swallowed) {
+          parcelsLost++;
+          return;
+        }
+        fold((timer.now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
+        fold(a << 16 | b << 8 | lane);
+        for (auto word :
+             kj::arrayPtr(reinterpret_cast<const std::uint64_t*>(copy.begin()), copy.size())) {
+          fold(word);
+        }
+        Post::News news{a, post->links[a], Post::News::PARCEL};
+        news.lane = lane;
+        news.bytes = kj::mv(copy);
+        news.size = size;
+        parcelsDelivered++;
+        tell(*post, kj::mv(news));
+      }));
 }
 
 void Network::tell(Post& post, Post::News&& news) {
@@ -327,8 +332,12 @@ void Network::pump(Post& post) {
     list[i].setPeer(news.peer);
     list[i].setLink(news.link);
     switch (news.what) {
-      case Post::News::UP: list[i].setUp(news.incarnation); break;
-      case Post::News::DOWN: list[i].setDown("cut"); break;
+      case Post::News::UP:
+        list[i].setUp(news.incarnation);
+        break;
+      case Post::News::DOWN:
+        list[i].setDown("cut");
+        break;
       case Post::News::PARCEL: {
         auto parcel = list[i].initParcel();
         parcel.setLane(news.lane);

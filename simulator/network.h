@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network made of a queue: stands where a transport plugin would, delays, cuts and loses, and keeps each
-// lane's promises. It cannot read what it carries.
+// A network made of a queue: stands where a transport plugin would, delays, cuts and loses, and
+// keeps each lane's promises. It cannot read what it carries.
 #pragma once
 #include <kj/async.h>
 #include <kj/timer.h>
@@ -20,14 +20,14 @@ namespace polyquorum::simulator {
 struct Weather {
   kj::Duration least = 200 * kj::MICROSECONDS;
   kj::Duration most = 2 * kj::MILLISECONDS;
-  double tailPercent = 0;                     ///< of parcels that take up to `tail` longer
+  double tailPercent = 0;  ///< of parcels that take up to `tail` longer
   kj::Duration tail = 500 * kj::MILLISECONDS;
-  double conflateLossPercent = 0;             ///< of parcels on conflating lanes that vanish
-  double resetPercent = 0;                    ///< of parcels that break their link instead
+  double conflateLossPercent = 0;  ///< of parcels on conflating lanes that vanish
+  double resetPercent = 0;         ///< of parcels that break their link instead
 };
 
 class Network {
-public:
+ public:
   Network(kj::Timer& timer, Random random) : timer(timer), random(random) {}
 
   /// The transport of one life of a server. Ends with leave(), or when the next life joins.
@@ -46,11 +46,12 @@ public:
   Weather weather;
 
   // For coverage: a run in which nothing happened proves nothing.
-  std::uint64_t parcelsDelivered = 0, parcelsLost = 0, linksOpened = 0, linksBroken = 0, imagesSent = 0;
+  std::uint64_t parcelsDelivered = 0, parcelsLost = 0, linksOpened = 0, linksBroken = 0,
+                imagesSent = 0;
   /// Folds every delivery into one number: equal seeds give equal traces.
   std::uint64_t traceHash = 0xcbf29ce484222325;
 
-private:
+ private:
   class Line;    // the Transport of one life
   class Stream;  // a bulk stream
   struct Post {
@@ -78,7 +79,7 @@ private:
   };
   struct Pair {
     bool up = false, dialing = false;
-    std::uint64_t generation = 0;     ///< of the connection; what belongs to an older one is lost
+    std::uint64_t generation = 0;  ///< of the connection; what belongs to an older one is lost
     bool swallowed[2] = {false, false};  ///< a cut took a parcel: nothing more passes on this link
     kj::TimePoint readyAt[2] = {kj::origin<kj::TimePoint>(), kj::origin<kj::TimePoint>()};
   };

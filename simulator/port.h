@@ -9,7 +9,7 @@
 namespace polyquorum::simulator {
 
 class Port final : public kj::EventPort {
-public:
+ public:
   /// Time begins at one hour, so that no instant of a run is the origin.
   Port() : clock(kj::origin<kj::TimePoint>() + 1 * kj::HOURS) {}
 
@@ -17,7 +17,7 @@ public:
 
   bool wait() override {
     polls = 0;
-    KJ_IF_MAYBE(next, clock.nextEvent()) {
+    KJ_IF_MAYBE (next, clock.nextEvent()) {
       clock.advanceTo(std::max(clock.now(), *next));  // one may be set in the past
     } else {
       KJ_FAIL_ASSERT("the simulated world stands still: nothing will ever happen again");
@@ -30,7 +30,7 @@ public:
     return false;
   }
 
-private:
+ private:
   static constexpr unsigned POLLS_MAX = 20;
   kj::TimerImpl clock;
   unsigned polls = 0;

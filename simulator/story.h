@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened in one run, line by line: the last of it for a person, all of it for a trace file. The
-// first thing that went wrong ends the run. Judges nothing itself.
+// What happened in one run, line by line: the last of it for a person, all of it for a trace file.
+// The first thing that went wrong ends the run. Judges nothing itself.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -18,7 +18,7 @@ struct Violation {
 };
 
 class Story {
-public:
+ public:
   static constexpr std::size_t LINES_KEPT = 50;
 
   /// Simulated milliseconds, for the lines.
@@ -36,7 +36,7 @@ public:
   std::map<std::string, std::uint64_t> counters;
   void count(const std::string& what, std::uint64_t times = 1) { counters[what] += times; }
 
-private:
+ private:
   std::deque<std::string> lines;
   std::optional<Violation> first;
 };

@@ -33,8 +33,8 @@ struct Trio {
   kernel::Wiring wiring = kernel::load(config);
   World world;
   std::map<core::MemberId, Door*> doors;
-  std::map<std::uint64_t, polyquorum::Error> replies;   ///< by token
-  std::map<std::uint64_t, std::uint64_t> sessions;      ///< by token of the attach
+  std::map<std::uint64_t, polyquorum::Error> replies;  ///< by token
+  std::map<std::uint64_t, std::uint64_t> sessions;     ///< by token of the attach
   kj::Vector<kj::Promise<void>> sent;
   std::uint64_t nextToken = 1;
 

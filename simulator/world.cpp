@@ -12,7 +12,10 @@ constexpr std::uint32_t BUSY_EVENTS = 1'000'000;
 }  // namespace
 
 World::World(const kernel::Config& config, const kernel::Wiring& wiring, std::uint64_t seed)
-    : random(Random(seed).split("world")), config(config), wiring(wiring), begin(port.timer().now()) {
+    : random(Random(seed).split("world")),
+      config(config),
+      wiring(wiring),
+      begin(port.timer().now()) {
   ownNetwork = std::make_unique<Network>(port.timer(), random.split("network"));
   network = ownNetwork.get();
   scope.setBusyPollInterval(BUSY_EVENTS);
@@ -33,7 +36,8 @@ void World::run(kj::Duration duration, const std::function<bool()>& stop) {
   auto until = port.timer().now() + duration;
   while (port.timer().now() < until && !(stop && stop())) {
     // In pieces, so that stop is asked; a piece is one timer's worth of events or a millisecond.
-    port.timer().afterDelay(std::min<kj::Duration>(1 * kj::MILLISECONDS, until - port.timer().now()))
+    port.timer()
+        .afterDelay(std::min<kj::Duration>(1 * kj::MILLISECONDS, until - port.timer().now()))
         .wait(scope);
   }
 }
@@ -47,7 +51,7 @@ void World::runUntil(kj::TimePoint moment) {
 }
 
 void World::interrupt() {
-  KJ_IF_MAYBE(fulfiller, interruption) (*fulfiller)->fulfill();
+  KJ_IF_MAYBE (fulfiller, interruption) (*fulfiller)->fulfill();
 }
 
 void World::pause(core::MemberId id) {
@@ -78,16 +82,25 @@ void World::powerOffAt(core::MemberId id, std::uint64_t countdown) {
   };
 }
 
+void World::failDiskAt(core::MemberId id, std::uint64_t countdown) {
+  auto& server = servers.at(id);
+  server.disk->hook = [&server, countdown](const DiskOperation& operation) mutable {
+    if (operation.kind == DiskOperation::READ || countdown == 0 || --countdown > 0) return;
+    server.diskFailed = true;
+    kj::throwFatalException(KJ_EXCEPTION(FAILED, "input/output error (simulated)"));
+  };
+}
+
 void World::start(core::MemberId id) {
   auto& server = servers.at(id);
   KJ_REQUIRE(!server.up(), "this server is up already", id);
   server.lives++;
   auto life = random.split("life" + std::to_string(id) + "." + std::to_string(server.lives));
-  server.environment = std::make_unique<SimulatedEnvironment>(
-      port.timer(), *server.disk, life, server.wallSkewMs,
-      [this, id](sdk::Level level, kj::StringPtr line) {
-        if (log) log(id, level, line);
-      });
+  server.environment =
+      std::make_unique<SimulatedEnvironment>(port.timer(), *server.disk, life, server.wallSkewMs,
+                                             [this, id](sdk::Level level, kj::StringPtr line) {
+                                               if (log) log(id, level, line);
+                                             });
   server.environment->timing = server.diskTiming;
   kernel::StandIns standIns;
   standIns.transport = network->join(id);
@@ -119,6 +132,7 @@ void World::end(Server& server) {
   server.witness = nullptr;
   server.powerOffIn = 0;
   server.powerless = false;
+  server.diskFailed = false;
   server.disk->hook = nullptr;
   graves.push_back(std::move(server.environment));
   scope.poll();  // what held on to this life hears of its end

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simulated world: virtual time, a network, and servers made of the kernel's real rooms and the real
-// plugin libraries, each with a disk that outlives its process. Decides no faults and judges nothing.
+// The simulated world: virtual time, a network, and servers made of the kernel's real rooms and the
+// real plugin libraries, each with a disk that outlives its process. Decides no faults and judges
+// nothing.
 #pragma once
 #include <kj/async.h>
 #include <functional>
@@ -27,8 +28,9 @@ struct Server {
   std::uint64_t lives = 0;
   std::int64_t wallSkewMs = 0;
   DiskTiming diskTiming;
-  std::uint64_t powerOffIn = 0;              ///< operations of its disk; 0: not planned
-  bool powerless = false;                    ///< the plan came true: powerOff is due
+  std::uint64_t powerOffIn = 0;  ///< operations of its disk; 0: not planned
+  bool diskFailed = false;  ///< an operation failed in this life: the server may stop by itself
+  bool powerless = false;        ///< the plan came true: powerOff is due
 
   // Of this life; null while the server is down.
   std::unique_ptr<SimulatedEnvironment> environment;
@@ -47,11 +49,11 @@ using FailureSink = std::function<void(core::MemberId, const kj::Exception&)>;
 using WorldLog = std::function<void(core::MemberId, sdk::Level, kj::StringPtr)>;
 
 class World {
-  /// Of lives that are over: calls that nobody waits for may still hold their plugins. First, so that
-  /// the loop is gone before them.
+  /// Of lives that are over: calls that nobody waits for may still hold their plugins. First, so
+  /// that the loop is gone before them.
   std::vector<std::unique_ptr<SimulatedEnvironment>> graves;
 
-public:
+ public:
   /// config and wiring outlive the world.
   World(const kernel::Config& config, const kernel::Wiring& wiring, std::uint64_t seed);
   ~World() noexcept(false);
@@ -76,6 +78,9 @@ public:
   /// The power goes at the countdown'th operation of this server's disk from now on: nothing of the
   /// server is seen after it, and the world is interrupted so that powerOff can follow.
   void powerOffAt(core::MemberId id, std::uint64_t countdown);
+  /// The countdown'th operation of this server's disk from now on fails once; later ones do not. What a
+  /// failed sync was to make durable is not.
+  void failDiskAt(core::MemberId id, std::uint64_t countdown);
   /// Ends every process; before what makeApi and makeWitness made them look at is gone.
   void shutDown();
   bool observer(core::MemberId id) const { return config.server(id)->observer; }
@@ -90,7 +95,7 @@ public:
   FailureSink failed;
   WorldLog log;
 
-private:
+ private:
   const kernel::Config& config;
   const kernel::Wiring& wiring;
   Port port;
