@@ -56,3 +56,14 @@ TEST_CASE("equal seeds give equal runs, to the last parcel") {
   CHECK(first.counters == second.counters);
   CHECK(play(8, 20).traceHash != first.traceHash);
 }
+
+TEST_CASE("consensus stays safe under an election that advises badly, and serves once it is sane") {
+  auto config = polyquorum::kernel::readConfig(POLYQUORUM_ADVERSARY_YAML);
+  config.pluginDirectories.insert(config.pluginDirectories.begin(), POLYQUORUM_ADVERSARY_PLUGINS);
+  for (std::uint64_t seed = 1; seed <= 5; seed++) {
+    CampaignSettings settings;
+    settings.seed = seed;
+    settings.config = &config;
+    requireWhole(seed, runCampaign(settings));
+  }
+}
