@@ -173,5 +173,5 @@ def run(options, trials):
             flipped(cluster, writers, draw, number)
         for number in range(trials):
             rotten_snapshot(cluster, writers, draw, number)
-        print(f"{trials} torn tails dropped, {trials} flipped bytes reported and repaired, {trials} rotten snapshots survived, "
-              f"{sum(w.acked for w in writers)} acknowledged, 0 lost")
+        print(f"{trials} torn tails dropped, {trials} flipped bytes reported and repaired, "
+              f"{trials} rotten snapshots survived, {sum(w.acked for w in writers)} acknowledged, 0 lost")
