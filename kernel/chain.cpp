@@ -86,8 +86,8 @@ std::uint64_t Chain::incarnation(core::MemberId id) const {
   return 0;
 }
 
-bool Chain::mayVote(core::MemberId self, std::uint64_t lost) const {
-  return lost == 0 || incarnation(self) >= lost;
+bool Chain::mayVote(core::MemberId self, std::uint64_t lost, std::uint64_t incarnation) const {
+  return lost == 0 || this->incarnation(self) == incarnation;
 }
 
 SegmentMessage Chain::healed(core::MemberId id, std::uint64_t incarnation, core::Index base) const {

@@ -40,8 +40,10 @@ public:
   /// The life that the current segment names for this member; 0 if it names none.
   std::uint64_t incarnation(core::MemberId id) const;
 
-  /// May a life of self that lost its promises in life `lost` (0: never) vote in the current segment?
-  bool mayVote(core::MemberId self, std::uint64_t lost) const;
+  /// May the life `incarnation` of self, whose disk lost promises in life `lost` (0: never), vote in the
+  /// current segment? Only if that names this very life: clocks of lives go back, so that one of before
+  /// the loss may have a higher number.
+  bool mayVote(core::MemberId self, std::uint64_t lost, std::uint64_t incarnation) const;
 
   /// The next segment: the same protocol and members, but this member's life is now `incarnation`.
   SegmentMessage healed(core::MemberId id, std::uint64_t incarnation, core::Index base) const;

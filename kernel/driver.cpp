@@ -14,10 +14,10 @@ constexpr std::size_t TAIL_BYTES = 32 << 20;   // of the log kept in memory for 
 
 }  // namespace
 
-Driver::Driver(const DriverSettings& settings, storage::Storage::Client storage,
+Driver::Driver(DriverSettings given, storage::Storage::Client storage,
                transport::Transport::Client transport, CoreMaker& cores,
                sdk::Environment& environment)
-    : settings(settings), self(settings.identity.server), storage(storage), cores(cores),
+    : settings(kj::mv(given)), self(settings.identity.server), storage(storage), cores(cores),
       environment(environment), postOffice(self, kj::mv(transport), *this),
       queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }),
       replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment) {
@@ -185,7 +185,7 @@ void Driver::fill(coordination::Status::Builder status) {
     plugins[i].setName(settings.wired[i].name);
     plugins[i].setVersion(settings.wired[i].version);
   }
-  status.setMayVote(chain.mayVote(self, settings.identity.lost));
+  status.setMayVote(mayVote());
   status.setElectionMs(electionMs);
   bool leading = standing.phase == core::Standing::LEADING;
   status.setLeaderSeenMs(leading ? 0 : (now() - contactAt) / 1'000'000);

@@ -3,6 +3,7 @@
 // one queue of writes, claims wait for it, entries are applied in order. Knows no protocol.
 #pragma once
 #include <kj/async.h>
+#include <kj/function.h>
 #include <kj/timer.h>
 #include <map>
 #include <memory>
@@ -43,12 +44,13 @@ struct DriverSettings {
   bool durable = false;
   std::int64_t startedMs = 0;
   Witness* witness = nullptr;
+  kj::Maybe<kj::Function<void()>> healed;  ///< makes it durable that no promise is lost any more
 };
 
 class Driver final : public DeskHost, private Recipient, private ReplicaListener, private ImagesHost {
 public:
   /// All references outlive the driver.
-  Driver(const DriverSettings& settings, storage::Storage::Client storage,
+  Driver(DriverSettings settings, storage::Storage::Client storage,
          transport::Transport::Client transport, CoreMaker& cores, sdk::Environment& environment);
 
   /// Loads the state and what is decided beyond it. opened: what storage.open() gave. seed: the first
@@ -79,7 +81,7 @@ private:
     std::uint64_t lost = 0, incarnation = 0;
   };
 
-  const DriverSettings settings;
+  DriverSettings settings;
   const core::MemberId self;
   storage::Storage::Client storage;
   CoreMaker& cores;
@@ -129,6 +131,9 @@ private:
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(failure);
 
   core::Nanos now() const;
+  bool mayVote() const {
+    return chain.mayVote(self, settings.identity.lost, settings.identity.incarnation);
+  }
   void schedule();
   kj::Promise<void> turn();
   kj::Promise<void> step(unsigned left);

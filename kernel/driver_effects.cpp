@@ -237,7 +237,7 @@ void Driver::perform(election::Effects::Reader effects) {
 
 void Driver::nominate(core::MemberId leader, std::uint64_t round) {
   bool possible = leader == 0 || (chain.voter(leader) &&
-                                  (leader != self || chain.mayVote(self, settings.identity.lost)));
+                                  (leader != self || mayVote()));
   if (possible) {
     SeatEvent event{SeatEvent::NOMINATED, leader};
     event.number = round;

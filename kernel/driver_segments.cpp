@@ -87,6 +87,11 @@ kj::Promise<void> Driver::start(Desk& theDesk, Member::Reader member,
 kj::Promise<void> Driver::openSegment(std::vector<core::Run> log, std::vector<core::Fact> facts) {
   auto segment = chain.current();
   auto ofLife = ++life;
+  // A durable segment names this very life. Not "this life or a later one": clocks of lives go back.
+  if (settings.identity.lost != 0 && mayVote()) {
+    settings.identity.lost = 0;
+    KJ_IF_MAYBE(healed, settings.healed) (*healed)();
+  }
   return cores.consensus(segment)
       .then([this, segment](consensus::Consensus::Client core) {
         consensusSeat = kj::heap<ConsensusSeat>(self, kj::mv(core));
@@ -101,7 +106,7 @@ kj::Promise<void> Driver::openSegment(std::vector<core::Run> log, std::vector<co
         SeatEvent event{SeatEvent::OPENED};
         event.opened = std::make_unique<OpenedNews>();
         auto& opened = *event.opened;
-        opened.mayVote = chain.mayVote(self, settings.identity.lost);
+        opened.mayVote = mayVote();
         opened.members = chain.members();
         auto at = replica.at();
         opened.base = at.index > segment.getBase() ? at : core::Position{0, segment.getBase()};
@@ -207,7 +212,9 @@ void Driver::tellIfForgotten() {
     auto tip = tips.find(member.id);
     if (tip != tips.end() && tip->second.segment + 1 > chain.size()) return;  // this node is behind
     auto lost = member.id == self ? settings.identity.lost : tip == tips.end() ? 0 : tip->second.lost;
-    if (!chain.mayVote(member.id, lost)) forgot++;
+    auto life = member.id == self ? settings.identity.incarnation
+                                  : tip == tips.end() ? 0 : tip->second.incarnation;
+    if (!chain.mayVote(member.id, lost, life)) forgot++;
   }
   if (voters - forgot > voters / 2) return;
   forgottenToldAt = now();
@@ -245,7 +252,7 @@ void Driver::heal() {
   if (standing.phase != core::Standing::LEADING || sealToken != 0 || replica.hungry()) return;
   for (auto& [peer, tip] : tips) {
     if (tip.lost == 0 || tip.segment != chain.size() - 1 || !chain.voter(peer)) continue;
-    if (chain.incarnation(peer) >= tip.lost) continue;
+    if (chain.mayVote(peer, tip.lost, tip.incarnation)) continue;
     if (tip.lag > CAUGHT_UP) continue;
     log(sdk::Level::INFO, kj::str("seal.proposed heals=", peer, " incarnation=", tip.incarnation));
     auto next = chain.healed(peer, tip.incarnation, 0);

@@ -128,7 +128,11 @@ private:
     forDriver.durable = parts->durable;
     forDriver.witness = parts->witness;
     forDriver.startedMs = environment.wallTimeMs();
-    driver = kj::heap<Driver>(forDriver, parts->storage, parts->transport, *parts->cores, environment);
+    forDriver.healed = kj::Function<void()>([this]() {
+      identity.lost = 0;
+      writeIdentity(*data, identity);
+    });
+    driver = kj::heap<Driver>(kj::mv(forDriver), parts->storage, parts->transport, *parts->cores, environment);
     DeskSettings forDesk;
     forDesk.self = settings.id;
     forDesk.incarnation = identity.incarnation;

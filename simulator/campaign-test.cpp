@@ -60,7 +60,8 @@ TEST_CASE("equal seeds give equal runs, to the last parcel") {
 TEST_CASE("consensus stays safe under an election that advises badly, and serves once it is sane") {
   auto config = polyquorum::kernel::readConfig(POLYQUORUM_ADVERSARY_YAML);
   config.pluginDirectories.insert(config.pluginDirectories.begin(), POLYQUORUM_ADVERSARY_PLUGINS);
-  for (std::uint64_t seed = 1; seed <= 5; seed++) {
+  // 241: a server whose disk and clock were lost took the name of an earlier life for its own.
+  for (std::uint64_t seed : {1, 2, 3, 4, 5, 241}) {
     CampaignSettings settings;
     settings.seed = seed;
     settings.config = &config;
