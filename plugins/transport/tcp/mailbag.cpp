@@ -82,7 +82,11 @@ sdk::Async<void> Mailbag::deliverAll() {
       ask(items.front());
       items.pop_front();
     }
-    if (!items.empty()) co_await deliverSome();
+    if (items.empty()) {
+      allTaken();  // a stream was last: readers that wait would wait for ever
+    } else {
+      co_await deliverSome();
+    }
   }
 }
 
@@ -119,11 +123,13 @@ kj::Promise<void> Mailbag::deliverSome() {
     items.pop_front();
   }
   auto sent = request.send().ignoreResult();
-  if (items.empty()) {
-    for (auto& fulfiller : waiting) fulfiller->fulfill();
-    waiting.clear();
-  }
+  if (items.empty()) allTaken();
   return sent;
+}
+
+void Mailbag::allTaken() {
+  for (auto& fulfiller : waiting) fulfiller->fulfill();
+  waiting.clear();
 }
 
 void Mailbag::ask(Item& item) {

@@ -56,6 +56,7 @@ class Mailbag {
   void put(Item&& item);
   sdk::Async<void> deliverAll();
   kj::Promise<void> deliverSome();
+  void allTaken();
   void ask(Item& item);
 };
 
