@@ -132,7 +132,8 @@ private:
       identity.lost = 0;
       writeIdentity(*data, identity);
     });
-    driver = kj::heap<Driver>(kj::mv(forDriver), parts->storage, parts->transport, *parts->cores, environment);
+    driver = kj::heap<Driver>(kj::mv(forDriver), parts->storage, parts->transport, *parts->cores,
+                              environment);
     DeskSettings forDesk;
     forDesk.self = settings.id;
     forDesk.incarnation = identity.incarnation;
