@@ -2,8 +2,8 @@
 # Servers for the integration tests: ours (any number of voters and observers) and Debian's
 # ZooKeeper, each in a temporary folder on free ports of the test's own range. What is asked of them
 # lies in the tests.
-"""Every test gets its ports from the environment: POLYQUORUM_PORTS is the first of a hundred for
-ours, ZOOKEEPER_PORTS the first of a hundred for Debian's. POLYQUORUM is the program, by default
+"""Every test gets its ports from the environment: POLYQUORUM_PORTS is the first of eighty for
+ours, ZOOKEEPER_PORTS the first of eighty for Debian's. POLYQUORUM is the program, by default
 build/bin/polyquorum."""
 import os
 import shutil
@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.environ.get("POLYQUORUM", os.path.join(ROOT, "build", "bin", "polyquorum"))
 JAR = "/usr/share/java/zookeeper.jar"
 SKIPPED = 77  # what ctest counts as skipped
-PORTS_PER_TEST = 100
+PORTS_PER_TEST = 80
 SUPER = "super:lK75jTNcA+U9vtVEw5vB51mj/w4="  # super:secret
 EXTENDED = "extendedTypesEnabled: true"
 
