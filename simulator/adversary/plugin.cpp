@@ -25,6 +25,7 @@ class Adversary final : public core::ElectionCore {
     for (auto& event : events) hear(event);
     if (now < saneAt) {
       if (now >= next) {
+        settled = false;
         effects.nominate = core::Nomination{anybody(), chance() % 3 == 0 ? ~0ull : chance()};
         next = now + static_cast<core::Nanos>(chance() % WORST_PAUSE_MS) * MILLISECOND;
       }
