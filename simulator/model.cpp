@@ -18,7 +18,9 @@ std::string parentOf(const std::string& path) {
 
 std::uint64_t number(capnp::Data::Reader data) {
   std::uint64_t out = 0;
-  memcpy(&out, data.begin(), std::min<std::size_t>(data.size(), sizeof(out)));
+  if (data.size() > 0) {
+    memcpy(&out, data.begin(), std::min<std::size_t>(data.size(), sizeof(out)));
+  }
   return out;
 }
 

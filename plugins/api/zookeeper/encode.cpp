@@ -260,7 +260,9 @@ void encodeConnected(std::uint64_t session, std::uint32_t timeoutMs, std::string
                      bool withReadOnly, Bytes& bytes) {
   constexpr std::size_t PASSWORD_BYTES = 16;
   char shown[PASSWORD_BYTES] = {};
-  memcpy(shown, password.data(), std::min(password.size(), PASSWORD_BYTES));
+  if (!password.empty()) {
+    memcpy(shown, password.data(), std::min(password.size(), PASSWORD_BYTES));
+  }
   Writer out(bytes);
   auto mark = out.beginFrame();
   out.int32(0);
