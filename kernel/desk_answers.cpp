@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <capnp/serialize.h>
 #include "kernel/desk_home.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -152,6 +153,8 @@ void DeskHome::rewatch(HomeSession& session, coordination::Watch::Reader watch,
   using What = polyquorum::Change::What;
   auto path = watch.getPath();
   auto since = watch.getSince();
+  if (MUTANT("M29")) since++;
+  if (MUTANT("M29.twice") && since > 0) since--;
   std::string_view view{path.begin(), path.size()};
   kj::Maybe<What> due;
   if (bits & (WATCH_DATA | WATCH_CHILDREN)) {

@@ -2,6 +2,7 @@
 // Admission of commands at the leader; see desk_leader.h.
 #include "kernel/desk_leader.h"
 #include <algorithm>
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -112,8 +113,9 @@ DeskLeader::Verdict DeskLeader::judge(const Command& command) {
   }
   // Its end is on its way: it is answered sessionExpired where that is applied. If this node stops
   // leading before, the command is sent again to the next leader.
-  if (clock.closing(command.session)) return Verdict::DROP;
+  if (clock.closing(command.session) && !MUTANT("M27")) return Verdict::DROP;
   auto* turn = turnOf(command.session, command.incarnation);
+  if (turn == nullptr && MUTANT("M27")) return Verdict::PROPOSE;
   if (turn == nullptr) return Verdict::DROP;  // ended; its home will see it
   if (turn->incarnation < command.incarnation) return Verdict::LATER;
   if (turn->incarnation > command.incarnation || turn->next != command.sequence) {

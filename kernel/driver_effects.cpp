@@ -3,6 +3,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include "kernel/driver.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -86,6 +87,7 @@ void Driver::persist(consensus::Batch::Reader batch) {
   write.entries = seat.entries(batch.getEntries());
   for (auto& entry : write.entries) {
     auto copy = entry.clone();
+    if (MUTANT("M5") && standing.phase == core::Standing::RECOVERING) copy.body = nullptr;
     replica.log.put(copy.index, copy.stamp, kj::mv(copy.body));
   }
   write.facts = owned("consensus", batch.getFacts());

@@ -4,6 +4,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include "kernel/driver.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -328,7 +329,9 @@ kj::Promise<void> Driver::installImage(bool newSegment) {
     if (settings.witness != nullptr) settings.witness->installed(replica.state());
     log(sdk::Level::INFO, kj::str("snapshot.installed index=", replica.appliedIndex()));
     // What an earlier segment left above is void.
-    if (newSegment) replica.log.truncateFrom(replica.appliedIndex() + 1);
+    if (newSegment && !MUTANT("kernel.void.image")) {
+      replica.log.truncateFrom(replica.appliedIndex() + 1);
+    }
     replica.resume();
     desk->stateReplaced();
     schedule();

@@ -4,6 +4,7 @@
 #include <kj/debug.h>
 #include <map>
 #include <sstream>
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -43,9 +44,9 @@ void writeIdentity(const kj::Directory& data, const Identity& identity) {
                       "\nfounded ", identity.founded ? 1 : 0, "\n");
   auto replacer = data.replaceFile(identityPath(), kj::WriteMode::CREATE | kj::WriteMode::MODIFY);
   replacer->get().writeAll(text);
-  replacer->get().sync();
+  if (!MUTANT("kernel.sync.identity")) replacer->get().sync();
   replacer->commit();
-  data.sync();
+  if (!MUTANT("kernel.sync.identity")) data.sync();
 }
 
 }  // namespace polyquorum::kernel

@@ -3,6 +3,7 @@
 #include "kernel/images.h"
 #include <capnp/serialize.h>
 #include <kj/debug.h>
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 
@@ -92,6 +93,7 @@ void Watches::take(std::string_view path, std::uint8_t listening, std::uint8_t s
   for (auto& watcher : watchers) {
     if (!(watcher.bits & listening)) continue;
     told.emplace_back(watcher.session, what);
+    if (MUTANT("kernel.watch.spent")) continue;
     total -= std::popcount(static_cast<std::uint8_t>(watcher.bits & spent));
     watcher.bits &= ~spent;
     if (watcher.bits != 0) continue;

@@ -5,6 +5,7 @@
 #include <kj/debug.h>
 #include <cstring>
 #include "state/machine.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::state {
 
@@ -46,11 +47,14 @@ const Applied& Machine::apply(std::uint64_t index, Body::Reader body) {
   Session* session = nullptr;
   if (id != 0) {
     session = sessions.find(id);
-    if (!gate(session, body)) return applied;
-    sessions.beginChange(*session);
-    session->sequence = body.getSequence();
-    session->kept.dropBelow(std::min(body.getUnanswered(), session->sequence));
-    sessions.endChange(*session);
+    bool ghost = MUTANT("M27") && session == nullptr;
+    if (!ghost && !gate(session, body)) return applied;
+    if (!ghost) {
+      sessions.beginChange(*session);
+      session->sequence = body.getSequence();
+      session->kept.dropBelow(std::min(body.getUnanswered(), session->sequence));
+      sessions.endChange(*session);
+    }
   }
 
   try {
@@ -76,9 +80,12 @@ bool Machine::gate(Session* session, Body::Reader body) {
     return false;
   };
   if (session == nullptr) return stale(Error::SESSION_EXPIRED);
-  if (body.getIncarnation() != session->incarnation) return stale(Error::SESSION_MOVED);
+  bool moved = body.getIncarnation() != session->incarnation;
+  if (moved && !MUTANT("M28.moved")) return stale(Error::SESSION_MOVED);
   auto sequence = body.getSequence();
   if (sequence == session->sequence + 1) return true;
+  if (MUTANT("state.sequence.repeat") && sequence == session->sequence) return true;
+  if (MUTANT("state.sequence.gap") && sequence > session->sequence) return true;
   if (sequence > session->sequence || sequence == 0) return stale(Error::SESSION_MOVED);
   applied.repeated = true;
   if (auto* outcome = kept(session->id, sequence)) {

@@ -3,6 +3,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include "state/machine.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::state {
 namespace {
@@ -88,6 +89,7 @@ void Machine::end(Session& session) {
   applied.sessions.push_back(
       {SessionChange::ENDED, id, session.incarnation, session.timeoutMs});
   sessions.remove(session);
+  if (MUTANT("state.end.ephemerals")) return;
   for (auto& path : ephemerals(id)) removeNode(tree.find(path), path);
 }
 

@@ -2,6 +2,7 @@
 // All or nothing: a list of operations in one entry. Source: PrepRequestProcessor, OpCode.multi.
 #include <kj/exception.h>
 #include "state/machine.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::state {
 namespace {
@@ -29,7 +30,7 @@ Error Machine::multi(capnp::List<polyquorum::Operation>::Reader list, Request& r
     }
     if (error != Error::OK) break;
   }
-  if (error == Error::OK) {
+  if (error == Error::OK || MUTANT("state.multi.whole")) {
     tree.commit();
     quotas.commit();
   } else {

@@ -3,6 +3,7 @@
 // the pacing of what each session is sent.
 #include <algorithm>
 #include "plugins/consensus/zab/leader.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 namespace {
@@ -61,8 +62,9 @@ void Leader::countAcks() {
   for (auto& [peer, session] : sessions) {
     if (session.voter() && session.stage == FOLLOWS) acked.push_back(session.acked);
   }
-  if (acked.size() < ledger.quorum()) return;
-  auto nth = acked.begin() + (ledger.quorum() - 1);
+  auto needed = ledger.quorum() - MUTANT("zab.quorum.acks");
+  if (acked.size() < needed) return;
+  auto nth = acked.begin() + (needed - 1);
   std::nth_element(acked.begin(), nth, acked.end(), std::greater<>());
   if (*nth <= std::max(ledger.committed(), historyEnd)) return;
   // All undecided entries are in the tail.
@@ -173,7 +175,10 @@ void Leader::shortenTail() {
 void Leader::startRound() {
   if (newReads.empty() || roundLast - roundConfirmed >= ROUNDS_IN_FLIGHT) return;
   roundLast++;
-  for (auto token : newReads) reads.push_back({token, ledger.committed(), roundLast});
+  for (auto token : newReads) {
+    if (MUTANT("M13")) ledger.readable(token, ledger.committed());
+    else reads.push_back({token, ledger.committed(), roundLast});
+  }
   newReads.clear();
   pingNow = true;
 }
@@ -185,8 +190,9 @@ void Leader::confirmReads() {
     if (!session.voter() || session.stage != FOLLOWS) continue;
     rounds.push_back(peer == ledger.self() ? roundLast : session.round);
   }
-  if (rounds.size() < ledger.quorum()) return;
-  auto nth = rounds.begin() + (ledger.quorum() - 1);
+  auto needed = ledger.quorum() - MUTANT("zab.quorum.reads");
+  if (rounds.size() < needed) return;
+  auto nth = rounds.begin() + (needed - 1);
   std::nth_element(rounds.begin(), nth, rounds.end(), std::greater<>());
   roundConfirmed = std::max(roundConfirmed, *nth);
   while (!reads.empty() && reads.front().round <= roundConfirmed) {
@@ -216,8 +222,9 @@ core::Nanos Leader::quorumHeardAt() const {
     if (!session.voter() || session.stage < needed) continue;
     heard.push_back(peer == ledger.self() ? ledger.now : session.heardAt);
   }
-  if (heard.size() < ledger.quorum()) return 0;
-  auto nth = heard.begin() + (ledger.quorum() - 1);
+  auto enough = ledger.quorum() - MUTANT("zab.quorum.heard");
+  if (heard.size() < enough) return 0;
+  auto nth = heard.begin() + (enough - 1);
   std::nth_element(heard.begin(), nth, heard.end(), std::greater<>());
   return *nth;
 }
@@ -260,8 +267,9 @@ void Leader::finish() {
   if (appended) {
     auto& own = sessions.at(ledger.self());
     own.next = ledger.last().index + 1;
-    ledger.claim(letter(ledger.self(), 0, ACK,
-                        {own.caller.session, epoch, ledger.last().index}));
+    auto ack = letter(ledger.self(), 0, ACK, {own.caller.session, epoch, ledger.last().index});
+    if (MUTANT("zab.persist.own_ack")) ledger.send(std::move(ack));
+    else ledger.claim(std::move(ack));
     appended = false;
   }
   countAcks();

@@ -3,6 +3,7 @@
 // best history among them.
 #include <stdexcept>
 #include "plugins/consensus/zab/leader.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 
@@ -75,6 +76,7 @@ void Leader::inform(Session& session) {
   ledger.promise(epoch);
   auto own = letter(caller.peer, 0, ACK_EPOCH, {caller.session, epoch, 1});
   write(own, ledger.report());
+  if (MUTANT("zab.persist.own_promise")) return ledger.send(std::move(own));
   ledger.claim(std::move(own));
 }
 
@@ -101,6 +103,7 @@ void Leader::tryHistory() {
   if (own->second.stage != PROMISED) return;
   Session* owner = &own->second;
   auto better = [](const Report& a, const Report& b) {
+    if (MUTANT("M9")) return a.last.index > b.last.index;
     return a.view != b.view ? a.view > b.view : a.last > b.last;
   };
   for (auto& [peer, session] : sessions) {
@@ -108,7 +111,7 @@ void Leader::tryHistory() {
     promises++;
     if (better(session.report, owner->report)) owner = &session;
   }
-  if (promises < ledger.quorum()) return;
+  if (promises + MUTANT("zab.quorum.promises") < ledger.quorum()) return;
   progressAt = ledger.now;
   if (owner == &own->second) return beginSync();
   if (ledger.settings.adopt) return beginAdopting(*owner);

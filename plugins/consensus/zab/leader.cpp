@@ -2,6 +2,7 @@
 // Sessions, synchronisation, and the way to an established epoch.
 #include "plugins/consensus/zab/leader.h"
 #include <stdexcept>
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 
@@ -98,6 +99,7 @@ void Leader::hear(const core::Letter& letter) {
     case ACK_LEADER: return onAckLeader(*session, numbers[2]);
     case ACK: return acknowledge(*session, numbers[2]);
     case PONG:
+      if (MUTANT("M14")) session->round = roundLast;
       if (numbers[2] <= roundLast) session->round = std::max(session->round, numbers[2]);
       return;
     case PULLED: return onPulled(*session, letter);
@@ -132,7 +134,9 @@ void Leader::beginSync() {
   auto& own = sessions.at(ledger.self());
   own.stage = OFFERED;
   own.next = historyEnd + 1;
-  ledger.claim(letter(ledger.self(), 0, ACK_LEADER, {own.caller.session, epoch, historyEnd}));
+  auto done = letter(ledger.self(), 0, ACK_LEADER, {own.caller.session, epoch, historyEnd});
+  if (MUTANT("zab.persist.own_history")) ledger.send(done);
+  else ledger.claim(std::move(done));
   std::vector<core::MemberId> promised;
   for (auto& [peer, session] : sessions) {
     if (session.stage == PROMISED) promised.push_back(peer);
@@ -153,7 +157,7 @@ void Leader::sync(Session& session) {
     return;
   }
   auto stamp = ledger.log.stampAt(from);
-  session.acked = 0;
+  session.acked = MUTANT("M16") ? report.last.index : 0;
   session.inFlight.clear();
   session.inFlightBytes = 0;
   session.fetch = 0;
@@ -209,7 +213,7 @@ void Leader::onAckLeader(Session& session, core::Index index) {
   acksChanged = true;
   advanced(session);
   if (phase == LEADING) return upToDate(session);
-  if (votersIn(FOLLOWS) >= ledger.quorum()) establish();
+  if (votersIn(FOLLOWS) + MUTANT("zab.quorum.history") >= ledger.quorum()) establish();
 }
 
 void Leader::establish() {

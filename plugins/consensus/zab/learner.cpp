@@ -2,6 +2,7 @@
 // Following: discovery, synchronisation and broadcast as the learner sees them. Serving a leader
 // that lags behind this node is in serving.cpp.
 #include "plugins/consensus/zab/learner.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 
@@ -91,6 +92,7 @@ void Learner::heard() {
 
 void Learner::onLeaderInfo(core::Fence offered) {
   auto least = ledger.votes() ? ledger.accepted() : ledger.view();
+  if (MUTANT("zab.epoch.offered")) least = 0;
   if (offered < least || offered == 0 || offered > EPOCH_MAX) {
     claim(REFUSE, {session, least});
     return fail("old_epoch");
@@ -98,6 +100,7 @@ void Learner::onLeaderInfo(core::Fence offered) {
   // An epoch is promised once; accepted before, the promise is not counted again. (ZooKeeper's
   // Learner.registerWithLeader answers -1.)
   bool counts = ledger.sound() && offered > ledger.accepted();
+  if (MUTANT("zab.epoch.counts")) counts = ledger.sound() && offered >= ledger.accepted();
   if (ledger.votes() && offered > ledger.accepted()) ledger.promise(offered);
   epoch = offered;
   stage = PROMISED;
@@ -110,6 +113,7 @@ void Learner::onLeaderInfo(core::Fence offered) {
 void Learner::claimReport(Kind kind, bool counts) {
   auto answer = letter(leaderId, link, kind, {session, epoch, counts ? 1u : 0u});
   write(answer, ledger.report());
+  if (MUTANT("M11") && kind == ACK_EPOCH) return ledger.send(std::move(answer));
   ledger.claim(std::move(answer));
 }
 
@@ -127,7 +131,8 @@ void Learner::onSync(const core::Letter& letter) {
   if (at.index < ledger.committed() || ledger.log.stampAt(at.index) != at.stamp) {
     return fail("sync_does_not_fit");
   }
-  if (ledger.last().index > at.index) ledger.cut(at.index + 1);
+  if (ledger.last().index > at.index && !MUTANT("M3")) ledger.cut(at.index + 1);
+  if (MUTANT("M2")) ledger.establish(epoch);
   stage = SYNCING;
 }
 
@@ -151,7 +156,7 @@ void Learner::onEntries(const core::Letter& letter) {
     auto last = ledger.last();
     if (entry.index <= last.index) {
       // Redundant, not an error, as long as it is the same. (Zab specification, issue 2.)
-      if (entry.index <= ledger.committed()) continue;
+      if (entry.index <= ledger.committed() || MUTANT("M3")) continue;
       if (ledger.log.stampAt(entry.index) == entry.stamp) continue;
       return fail("entry_differs");
     }
@@ -165,13 +170,15 @@ void Learner::onEntries(const core::Letter& letter) {
 }
 
 void Learner::onNewLeader(core::Index index) {
-  if (stage != SYNCING || index != ledger.last().index) return fail("new_leader_does_not_fit");
+  bool whole = index == ledger.last().index || (MUTANT("M3") && index < ledger.last().index);
+  if (stage != SYNCING || !whole) return fail("new_leader_does_not_fit");
   // The history is in this batch or earlier ones, the view in this one: a crash leaves a prefix, so
   // never the view without its history (ZOOKEEPER-4643), and the acknowledgement waits for both
   // (ZOOKEEPER-3911, -4646).
   ledger.establish(epoch);
   stage = OFFERED;
   progressAt = ledger.now;
+  if (MUTANT("M1")) return ledger.send(letter(leaderId, link, ACK_LEADER, {session, epoch, index}));
   claim(ACK_LEADER, {session, epoch, index});
 }
 
@@ -215,8 +222,13 @@ void Learner::finish() {
       claim(PULLED, {session, epoch});
     }
   }
-  if (ackDue) claim(ACK, {session, epoch, ledger.last().index});
+  if (ackDue && MUTANT("zab.persist.ack")) {
+    ledger.send(letter(leaderId, link, ACK, {session, epoch, ledger.last().index}));
+  } else if (ackDue) {
+    claim(ACK, {session, epoch, ledger.last().index});
+  }
   ackDue = false;
+  if (stage == FOLLOWING && MUTANT("M6")) ledger.commit(ledger.last().index);
   if (stage == FOLLOWING) ledger.commit(std::min(leaderCommit, ledger.last().index));
 }
 

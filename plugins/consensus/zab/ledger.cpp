@@ -2,6 +2,7 @@
 // Keeping log, epochs and effects in step; see ledger.h.
 #include "plugins/consensus/zab/ledger.h"
 #include <stdexcept>
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 namespace {
@@ -63,6 +64,7 @@ void Ledger::promise(core::Fence epoch) {
   if (epoch <= acceptedEpoch) throw std::logic_error("an epoch is promised twice");
   if (!votes()) throw std::logic_error("a member without vote promises");
   acceptedEpoch = epoch;
+  if (MUTANT("zab.persist.accepted")) return;
   batch.fact(ACCEPTED, epoch);
 }
 
@@ -70,7 +72,7 @@ void Ledger::establish(core::Fence epoch) {
   if (epoch < viewEpoch) throw std::logic_error("the view goes back");
   viewEpoch = epoch;
   cutUnproved(0);
-  batch.fact(VIEW, epoch);
+  if (!MUTANT("zab.persist.view")) batch.fact(VIEW, epoch);
   if (damaged) batch.fact(DAMAGED, 0);
   damaged = false;
   evidenceUrgent = true;
@@ -94,7 +96,8 @@ void Ledger::append(core::Entry entry) {
 void Ledger::cut(core::Index from) {
   if (from <= committedIndex) throw std::logic_error("a decided entry is cut");
   log.cut(from);
-  batch.cut(from);
+  if (MUTANT("M4")) batch.cut(from - 1);
+  else if (!MUTANT("zab.persist.cut")) batch.cut(from);
   unproved.reset();   // that was above
   evidenceUrgent = true;
 }

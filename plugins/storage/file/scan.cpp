@@ -4,6 +4,7 @@
 #include <capnp/serialize.h>
 #include <kj/debug.h>
 #include <algorithm>
+#include "sdk/mutant.h"
 
 namespace polyquorum::file {
 namespace {
@@ -53,6 +54,7 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
       continue;
     }
     auto next = findHeader(file, at);
+    if (MUTANT("M22") && next < file.size) return tear(file, at);
     if (next >= file.size) return;  // the end: nothing of this file's follows
     auto header = headerAt(buffer.begin() + next);
     if (!started || header.previousCrc != previousCrc) {
@@ -69,6 +71,7 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
 bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegun) {
   auto header = headerAt(record);
   bool intact = isBodyIntact(record);
+  if (MUTANT("M22") && !intact) return false;
   if (!intact && !laterBegun &&
       !laterGroupFollows(file, header.position + sizeof header, header.group)) {
     return false;

@@ -4,6 +4,7 @@
 #include <capnp/serialize.h>
 #include <kj/debug.h>
 #include <algorithm>
+#include "sdk/mutant.h"
 
 namespace polyquorum::file {
 namespace {
@@ -25,10 +26,15 @@ kj::Array<capnp::word> extraOf(storage::Write::Reader write) {
   out.setSegment(write.getSegment());
   if (write.hasBase()) out.setBase(write.getBase());
   out.setTrim(write.getTrim());
-  out.setTruncateFrom(write.getTruncateFrom());
+  if (!MUTANT("M7")) out.setTruncateFrom(write.getTruncateFrom());
   out.setFacts(write.getFacts());
   if (write.hasNext()) out.setNext(write.getNext());
   return capnp::messageToFlatArray(message);
+}
+
+/// What must never be done: the second sync of what failed to be synced says nothing. (Planted.)
+[[maybe_unused]] void syncTwice(const kj::File& file) {
+  if (kj::runCatchingExceptions([&]() { file.datasync(); }) != nullptr) file.datasync();
 }
 
 /// Puts an entry's header and bytes to at; returns behind them.
@@ -220,6 +226,10 @@ void Wal::flush() {
   auto go = [this]() {
     flight = kj::mv(gather);
     gather = Batch();
+    if (MUTANT("storage.await.log")) {
+      for (auto& caller : flight.callers) caller->fulfill();
+      flight.callers.clear();
+    }
     run([this]() { writeOut(flight); }, [this]() { flushed(); });
   };
   if (settings.flushDelay == 0 * kj::SECONDS) return go();
@@ -244,7 +254,11 @@ void Wal::writeOut(Batch& batch) {
         at += recordBytes(header);
       }
       piece.file->file->write(piece.start, piece.bytes.bytes());
-      piece.file->file->datasync();
+      if (MUTANT("M21")) {
+        syncTwice(*piece.file->file);
+      } else if (!MUTANT("storage.sync.log")) {
+        piece.file->file->datasync();
+      }
     } catch (const kj::Exception& e) {
       kj::throwFatalException(KJ_EXCEPTION(FAILED,
           "the log cannot be written, so this server stops: a failed write or sync is never tried "
