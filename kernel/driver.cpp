@@ -4,6 +4,7 @@
 #include "kernel/driver.h"
 #include <kj/debug.h>
 #include <algorithm>
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -217,7 +218,14 @@ void Driver::linkDown(core::MemberId peer, core::Link link) {
 void Driver::letter(Lane lane, Decoded&& letter) {
   auto current = chain.size() - 1;
   auto peer = letter.mail.peer;
-  if (letter.segment != current) {
+  bool waits = closed() || (lane == LANE_ELECTION && !electionOpened);
+  if (letter.segment == current ? waits : closed() && letter.segment > current) {
+    if (!early.keep(lane, kj::mv(letter))) {
+      log(sdk::Level::WARNING, kj::str("letter.dropped peer=", peer, ": too many wait for the cores"));
+    }
+    return;
+  }
+  if (letter.segment != current && !MUTANT("kernel.segment.letter")) {
     if (letter.segment < current) {
       sendTip(peer, letter.mail.link);
     } else {
@@ -229,7 +237,7 @@ void Driver::letter(Lane lane, Decoded&& letter) {
   event.mail = kj::mv(letter.mail);
   if (lane == LANE_CONSENSUS) {
     tell(consensusSeat, kj::mv(event));
-  } else if (electionOpened) {
+  } else {
     tell(electionSeat, kj::mv(event));
   }
 }

@@ -13,6 +13,7 @@
 #include "kernel/failure.h"
 #include "kernel/config.h"
 #include "kernel/desk.h"
+#include "kernel/early_letters.h"
 #include "kernel/identity.h"
 #include "kernel/images.h"
 #include "kernel/post_office.h"
@@ -100,6 +101,7 @@ private:
   kj::Maybe<kj::Own<ElectionSeat>> electionSeat;
   bool electionOpened = false;
   std::vector<core::Fact> electionFacts;
+  EarlyLetters early;                   ///< for cores that are not there yet
   core::Standing standing;
   core::Evidence evidence;
   core::Index firstKept = 1;            ///< lowest index still in the log
@@ -164,6 +166,11 @@ private:
   // Segments; see driver_segments.cpp.
   kj::Promise<void> openSegment(std::vector<core::Run> log, std::vector<core::Fact> facts);
   kj::Promise<void> replaySealed(std::uint32_t next);
+  void seatCores(std::vector<core::Run> log, std::vector<core::Fact> facts,
+                 consensus::Consensus::Client consensus, election::Election::Client election);
+  void openElection();
+  void tellEarly(Lane lane);
+  bool closed() const { return consensusSeat == nullptr; }  ///< between two segments
   void closeCores();
   void enterSegment();
   void sealed(Segment::Reader next) override;

@@ -31,6 +31,9 @@ void Driver::perform(consensus::Effects::Reader effects) {
   auto segment = chain.size() - 1;
   for (auto note : effects.getNotes()) log(sdk::Level::DEBUG, note);
   if (effects.hasPersist()) persist(effects.getPersist());
+  if (images.offered() && !effects.getKeepsImage() && !seat.waits(SeatEvent::SNAPSHOT_ARRIVED)) {
+    if (!MUTANT("kernel.image.claim")) images.letGo();
+  }
   for (auto letter : effects.getNow()) send(LANE_CONSENSUS, segment, seat.letter(letter));
 
   Claims claims{segment, LANE_CONSENSUS};
@@ -73,6 +76,7 @@ void Driver::persist(consensus::Batch::Reader batch) {
   write.segment = chain.size() - 1;
   if (batch.hasBase() && batch.getBase().getIndex() != 0) {
     auto base = position(batch.getBase());
+    KJ_ASSERT(images.offered(base.index), "a core adopted an image that it had let go", base.index);
     write.base = base;
     write.trim = base.index + 1;
     replica.hold();  // until the image is installed
@@ -122,17 +126,7 @@ void Driver::release(Claims&& claims) {
       event.evidence = evidence;
       tell(electionSeat, kj::mv(event));
     } else if (electionSeat != nullptr) {
-      electionOpened = true;
-      SeatEvent event{SeatEvent::OPENED};
-      event.opened = std::make_unique<OpenedNews>();
-      event.opened->members = chain.members();
-      event.opened->facts = kj::mv(electionFacts);
-      event.opened->evidence = evidence;
-      event.opened->seed = environment.random();
-      tell(electionSeat, kj::mv(event));
-      for (auto& [peer, link] : postOffice.links()) {
-        tell(electionSeat, SeatEvent{SeatEvent::PEER_UP, peer, link.link, link.incarnation});
-      }
+      openElection();
     }
   }
   KJ_IF_MAYBE(then, claims.then) (*then)();

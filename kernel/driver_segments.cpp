@@ -94,37 +94,72 @@ kj::Promise<void> Driver::openSegment(std::vector<core::Run> log, std::vector<co
     KJ_IF_MAYBE(healed, settings.healed) (*healed)();
   }
   return cores.consensus(segment)
-      .then([this, segment](consensus::Consensus::Client core) {
-        consensusSeat = kj::heap<ConsensusSeat>(self, kj::mv(core));
-        return cores.election(segment);
-      })
       .then([this, segment, ofLife, log = kj::mv(log),
-             facts = kj::mv(facts)](election::Election::Client core) mutable {
-        KJ_ASSERT(ofLife == life, "two segments were opened at once");
-        electionSeat = kj::heap<ElectionSeat>(self, kj::mv(core));
-        electionOpened = false;
-        electionFacts.clear();
-        SeatEvent event{SeatEvent::OPENED};
-        event.opened = std::make_unique<OpenedNews>();
-        auto& opened = *event.opened;
-        opened.mayVote = mayVote();
-        opened.members = chain.members();
-        auto at = replica.at();
-        opened.base = at.index > segment.getBase() ? at : core::Position{0, segment.getBase()};
-        opened.log = kj::mv(log);
-        for (auto& [name, value] : facts) {
-          if (name.starts_with("consensus.")) opened.facts.emplace_back(name.substr(10), value);
-          if (name.starts_with("election.")) electionFacts.emplace_back(name.substr(9), value);
-        }
-        opened.seed = environment.random();
-        this->log(sdk::Level::INFO, kj::str("segment.opened id=", segment.getId(), " base=",
-                                            segment.getBase(), " mayVote=", opened.mayVote));
-        tell(consensusSeat, kj::mv(event));
-        for (auto& [peer, link] : postOffice.links()) {
-          tell(consensusSeat, SeatEvent{SeatEvent::PEER_UP, peer, link.link, link.incarnation});
-        }
-        schedule();
+             facts = kj::mv(facts)](consensus::Consensus::Client consensus) mutable {
+        return cores.election(segment).then(
+            [this, ofLife, log = kj::mv(log), facts = kj::mv(facts),
+             consensus = kj::mv(consensus)](election::Election::Client election) mutable {
+              KJ_ASSERT(ofLife == life, "two segments were opened at once");
+              seatCores(kj::mv(log), kj::mv(facts), kj::mv(consensus), kj::mv(election));
+            });
       });
+}
+
+/// Seats both cores at once and opens consensus; the election follows when consensus has given
+/// evidence, see release().
+void Driver::seatCores(std::vector<core::Run> log, std::vector<core::Fact> facts,
+                       consensus::Consensus::Client consensus, election::Election::Client election) {
+  consensusSeat = kj::heap<ConsensusSeat>(self, kj::mv(consensus));
+  electionSeat = kj::heap<ElectionSeat>(self, kj::mv(election));
+  electionOpened = false;
+  electionFacts.clear();
+  auto segment = chain.current();
+  SeatEvent event{SeatEvent::OPENED};
+  event.opened = std::make_unique<OpenedNews>();
+  auto& opened = *event.opened;
+  opened.mayVote = mayVote();
+  opened.members = chain.members();
+  auto at = replica.at();
+  opened.base = at.index > segment.getBase() ? at : core::Position{0, segment.getBase()};
+  opened.log = kj::mv(log);
+  for (auto& [name, value] : facts) {
+    if (name.starts_with("consensus.")) opened.facts.emplace_back(name.substr(10), value);
+    if (name.starts_with("election.")) electionFacts.emplace_back(name.substr(9), value);
+  }
+  opened.seed = environment.random();
+  this->log(sdk::Level::INFO, kj::str("segment.opened id=", segment.getId(), " base=",
+                                      segment.getBase(), " mayVote=", opened.mayVote));
+  tell(consensusSeat, kj::mv(event));
+  for (auto& [peer, link] : postOffice.links()) {
+    tell(consensusSeat, SeatEvent{SeatEvent::PEER_UP, peer, link.link, link.incarnation});
+  }
+  tellEarly(LANE_CONSENSUS);
+  for (auto& [peer, tip] : tips) {
+    if (tip.segment >= chain.size()) ask(peer, 0);  // this was told while no core was there
+  }
+  schedule();
+}
+
+void Driver::openElection() {
+  electionOpened = true;
+  SeatEvent event{SeatEvent::OPENED};
+  event.opened = std::make_unique<OpenedNews>();
+  event.opened->members = chain.members();
+  event.opened->facts = kj::mv(electionFacts);
+  event.opened->evidence = evidence;
+  event.opened->seed = environment.random();
+  tell(electionSeat, kj::mv(event));
+  for (auto& [peer, link] : postOffice.links()) {
+    tell(electionSeat, SeatEvent{SeatEvent::PEER_UP, peer, link.link, link.incarnation});
+  }
+  tellEarly(LANE_ELECTION);
+}
+
+void Driver::tellEarly(Lane lane) {
+  auto segment = chain.size() - 1;
+  for (auto& mail : early.take(lane, segment)) {
+    if (postOffice.up(mail.peer, mail.link)) letter(lane, {segment, kj::mv(mail)});
+  }
 }
 
 void Driver::closeCores() {
@@ -235,7 +270,7 @@ void Driver::chainLetter(core::MemberId from, core::Link link, wire::Chain::Read
       auto applied = replica.appliedIndex();
       tips[from] = {tip.getSegment(), applied - std::min(applied, tip.getApplied()), tip.getLost(),
                     tip.getIncarnation()};
-      if (tip.getSegment() > current) ask(from, link);
+      if (tip.getSegment() > current && !closed()) ask(from, link);
       break;
     }
     case wire::Chain::ASK:
@@ -296,7 +331,8 @@ void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader
   core::Position at{header.getAt().getStamp(), header.getAt().getIndex()};
   auto theirs = header.getChain();
   if (theirs.size() <= chain.size()) {
-    if (!images.claimable(at.index)) return;  // the cores that wanted it are gone
+    if (!images.offered(at.index)) return;  // the cores that wanted it are gone
+    if (consensusSeat == nullptr) return images.letGo();
     SeatEvent event{SeatEvent::SNAPSHOT_ARRIVED, peer, link};
     event.at = at;
     return tell(consensusSeat, kj::mv(event));

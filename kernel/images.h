@@ -46,7 +46,7 @@ public:
 
   /// Takes an image of what is applied now, unless one is being taken or received.
   void take();
-  bool busy() const { return taking || receiving || unclaimed(); }
+  bool busy() const { return taking || receiving || offered(); }
 
   /// Streams the newest image, or a new one if it is older than atLeast, and answers imageSent. One
   /// stream to a peer at a time: a repeat while one runs is answered when that one ends.
@@ -60,10 +60,13 @@ public:
   /// The cores close: what is on its way here was not for the next ones.
   void coresClosed() {
     coreLives++;
-    arrivedAt = 0;
+    letGo();
   }
-  /// The image that arrived last may be adopted by the cores of now.
-  bool claimable(core::Index at) const { return arrivedAt == at; }
+  /// An image that arrived may still be adopted by the cores of now: a newer one would discard it.
+  bool offered() const { return arrivedAt != 0; }
+  bool offered(core::Index at) const { return arrivedAt == at; }
+  /// They adopted it, or never will.
+  void letGo() { arrivedAt = 0; }
 
   /// Rejects if storage failed while an own image was taken.
   kj::Promise<void> failed() { return failure.happened(); }
@@ -89,15 +92,11 @@ private:
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(failure);
   core::Index inUse = 0;
   bool taking = false, receiving = false;
-  core::Index arrivedAt = 0;
-  Wish arrivedFrom{};
-  kj::TimePoint arrivedWhen = kj::origin<kj::TimePoint>();
+  core::Index arrivedAt = 0;  ///< 0: none is offered
   std::uint64_t coreLives = 0;
   std::map<core::MemberId, bool> sending;
   std::vector<Wish> wishes;  ///< wait for an image that is being taken
 
-  /// An image that arrived may still be adopted: a newer one would discard it.
-  bool unclaimed() const;
   kj::Promise<void> write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink);
   kj::Promise<void> stream(Wish wish);
   kj::Promise<void> pump(storage::Source::Client source, storage::Sink::Client sink);

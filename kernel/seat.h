@@ -2,6 +2,7 @@
 // Where a core sits while its segment is open: its events in order, its tickets, its timer. Steps it, and
 // judges nothing of what it says.
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -62,6 +63,12 @@ public:
   void tell(SeatEvent&& event) { events.push_back(kj::mv(event)); }
   bool due(core::Nanos now) const { return !events.empty() || wakeAt <= now; }
   core::Nanos wake() const { return wakeAt; }
+
+  /// An event of this kind was told and has not reached the core.
+  bool waits(SeatEvent::Kind kind) const {
+    return std::any_of(events.begin(), events.end(),
+                       [kind](const SeatEvent& event) { return event.kind == kind; });
+  }
 
   /// Questions that wait are taken back: this node leads no longer and their askers ask again.
   void withdraw() {

@@ -164,6 +164,7 @@ core::ConsensusEffects everyEffect(const core::Received& received) {
   effects.evidence = core::Evidence{3, {3, 12}, 11, true};
   effects.feedback.push_back({core::Feedback::BEHIND, 2, 3});
   effects.wakeAt = 1000;
+  effects.keepsImage = true;
   effects.notes = {"leader.ready fence=3", ""};
   return effects;
 }

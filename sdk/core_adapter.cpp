@@ -207,6 +207,7 @@ void writeEffects(consensus::Effects::Builder out, const core::ConsensusEffects&
     for (unsigned i = 0; i < list.size(); i++) write(list[i], effects.feedback[i]);
   }
   out.setWakeAt(effects.wakeAt);
+  out.setKeepsImage(effects.keepsImage);
   if (!effects.notes.empty()) writeNotes(out.initNotes(effects.notes.size()), effects.notes);
 }
 

@@ -15,7 +15,9 @@ core::ConsensusEffects Zab::step(core::Nanos now, std::span<const core::Consensu
   }
   leader.finish();
   learner.finish();
-  return ledger.finish(std::min(leader.wakeAt(), learner.wakeAt()));
+  auto effects = ledger.finish(std::min(leader.wakeAt(), learner.wakeAt()));
+  effects.keepsImage = learner.keepsImage();
+  return effects;
 }
 
 void Zab::on(const core::ConsensusOpened& event) {

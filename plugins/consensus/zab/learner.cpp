@@ -16,7 +16,6 @@ void Learner::join(core::MemberId leader) {
   progressSeen = 0;
   leaderCommit = 0;
   ackDue = false;
-  early.reset();
   ledger.stand(core::Standing::CLAIMING, 0, 0);
   call();
 }
@@ -34,6 +33,7 @@ void Learner::leave() {
   if (link != 0) claim(BYE, {session, epoch, 0});
   stage = IDLE;
   serving.reset();
+  early.reset();
   ledger.stand(core::Standing::IDLE, 0, 0);
 }
 
@@ -126,6 +126,7 @@ void Learner::onSync(const core::Letter& letter) {
     if (early) adopt(*early);
     return;
   }
+  early.reset();
   core::Position at{letter.numbers[3], letter.numbers[4]};
   // Nothing decided is ever cut, and only what differs: the position must be one of our own.
   if (at.index < ledger.committed() || ledger.log.stampAt(at.index) != at.stamp) {

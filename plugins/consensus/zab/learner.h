@@ -31,6 +31,8 @@ public:
   void fetched(const core::Fetched& fetched);
   void arrived(const core::SnapshotArrived& snapshot);
   void sent(const core::SnapshotSent& snapshot);
+  /// A snapshot came, and the letter that says what it is for may come yet.
+  bool keepsImage() const { return early.has_value(); }
 
   /// End of a step: what is due is done.
   void finish();

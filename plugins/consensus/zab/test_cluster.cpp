@@ -54,6 +54,7 @@ void Cluster::crash(core::MemberId id, std::optional<std::size_t> keep) {
   server.queue.clear();
   server.held.clear();
   server.inbox.clear();
+  server.staged.reset();
   server.core.reset();
   server.life++;
   server.issued = server.durable;
@@ -125,6 +126,10 @@ void Cluster::step(Server& server) {
 void Cluster::perform(Server& server, core::ConsensusEffects&& effects) {
   for (auto& note : effects.notes) server.notes.push_back(std::move(note));
   if (effects.persist) persist(server, std::move(*effects.persist), 0);
+  bool offered = std::any_of(server.inbox.begin(), server.inbox.end(), [](auto& event) {
+    return std::holds_alternative<core::SnapshotArrived>(event);
+  });
+  if (!effects.keepsImage && !offered) server.staged.reset();
   for (auto& letter : effects.now) send(server, std::move(letter));
   Held held{server.issued, std::move(effects.afterPersist), effects.evidence};
   if (!held.letters.empty() || held.evidence) server.held.push_back(std::move(held));

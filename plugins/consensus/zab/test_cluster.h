@@ -87,6 +87,7 @@ public:
 
     core::Index committed = 0, ownSnapshot = 0;
     bool snapshotPending = false;
+    std::optional<core::Position> staged;  // an image that the core may adopt
     core::Standing standing;
     core::Evidence evidence;
     core::MemberId nominee = 0;

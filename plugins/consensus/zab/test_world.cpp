@@ -43,6 +43,8 @@ void Cluster::persist(Server& server, core::Batch&& batch, core::Index trim) {
     }
     if (batch.base) {
       if (batch.base->index > decided()) throw Violation("an undecided snapshot is adopted");
+      if (server.staged != batch.base) throw Violation("a snapshot is adopted that was let go");
+      server.staged.reset();
       snapshotsAdopted++;
       server.ownSnapshot = batch.base->index;
     }
@@ -227,8 +229,9 @@ void Cluster::stream(Server& server, const core::SendSnapshot& wish) {
     auto& link = links[{server.id, wish.peer}];
     auto& receiver = servers.at(wish.peer);
     bool whole = up && link.up && link.number == number && receiver.core &&
-                 at.index > receiver.committed;
+                 at.index > receiver.committed && !receiver.staged;
     if (whole && (!onSnapshot || onSnapshot(wish.peer))) {
+      receiver.staged = at;
       tell(wish.peer, core::SnapshotArrived{server.id, number, at});
     }
     tell(server.id, core::SnapshotSent{wish.peer, number, at, whole});

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver between two segments, and images that cores do not want; everything else of it is tried
+// by the simulator.
+#include "kernel/driver.h"
+#include <catch2/catch.hpp>
+#include "kernel/driver_bench-test.h"
+
+namespace polyquorum::kernel {
+namespace {
+
+using test::DriverBench;
+using Events = capnp::List<consensus::Event>::Reader;
+using Seen = std::vector<std::string>;
+
+Mail mail(std::uint16_t kind) {
+  Mail made;
+  made.kind = kind;
+  return made;
+}
+
+void giveEvidence(Events events, consensus::Effects::Builder effects) {
+  for (auto event : events) {
+    if (event.isOpened()) effects.initEvidence().setEligible(true);
+  }
+}
+
+TEST_CASE("driver: letters that come before the cores wait for them, behind the links") {
+  DriverBench bench;
+  bool evidence = false;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    if (evidence) effects.initEvidence().setEligible(true);
+  };
+  bench.making.shut();
+  bench.start();
+  bench.up(2);
+  bench.letter(2, LANE_CONSENSUS, 0, mail(7));
+  bench.letter(2, LANE_ELECTION, 0, mail(8));
+  bench.letter(2, LANE_CONSENSUS, 0, mail(9));
+  REQUIRE(bench.script.seen.empty());
+
+  bench.making.open();
+  bench.settle();
+  REQUIRE(bench.script.seen == Seen{"c0.opened", "c0.up2", "c0.letter7", "c0.letter9"});
+
+  // The election begins with the evidence of consensus; of its letters only the newest counts.
+  bench.letter(2, LANE_ELECTION, 0, mail(10));
+  bench.script.seen.clear();
+  evidence = true;
+  bench.letter(2, LANE_CONSENSUS, 0, mail(11));
+  REQUIRE(bench.script.seen == Seen{"c0.letter11", "e0.opened", "e0.up2", "e0.letter10"});
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: letters of the next segment wait while the seal becomes durable here") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    for (auto event : events) {
+      if (!event.isReceived() || event.getReceived().getEntries().size() == 0) continue;
+      auto entries = event.getReceived().getEntries();
+      effects.initPersist().setEntries(entries);
+      effects.setCommitted(entries[0].getIndex());
+      effects.initReleased(1).set(0, entries[0].getBody());
+    }
+  };
+  bench.start();
+  bench.up(2);
+  auto next = copySegment(bench.segment());
+  next->getRoot<Segment>().setId(1);
+  Mail seal = mail(5);
+  seal.entries.push_back({1, 1, makeSeal(next->getRoot<Segment>().asReader())});
+
+  bench.disk.shut();
+  bench.letter(2, LANE_CONSENSUS, 0, kj::mv(seal));
+  bench.script.seen.clear();
+  bench.letter(2, LANE_CONSENSUS, 1, mail(6));
+  bench.letter(2, LANE_ELECTION, 1, mail(7));
+  bench.letter(2, LANE_CONSENSUS, 0, mail(8));  // of the segment that is over
+  REQUIRE(bench.script.seen.empty());
+
+  bench.disk.open();
+  bench.settle();
+  REQUIRE(bench.script.seen == Seen{"c1.opened", "c1.up2", "c1.letter6", "e1.opened", "e1.up2",
+                                    "e1.letter7"});
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: an image that the cores let go makes room at once (adversary, seed 1091)") {
+  DriverBench bench;
+  bool keeps = false;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    effects.setKeepsImage(keeps);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+
+  REQUIRE(bench.image(2, 50, 1));
+  REQUIRE(bench.script.seen.back() == "c0.image");
+  keeps = true;
+  REQUIRE(bench.image(2, 60, 1));
+
+  // Kept: another one would discard it, even one of a later segment.
+  REQUIRE(!bench.image(3, 70, 2));
+  keeps = false;
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  bench.disk.shut();
+  REQUIRE(bench.image(3, 70, 2));
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: a core that adopts an image it had let go stops the node, not the disk") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    for (auto event : events) {
+      if (event.isReceived()) effects.initPersist().initBase().setIndex(50);
+    }
+  };
+  bench.start();
+  bench.up(2);
+  REQUIRE(bench.image(2, 50, 1));
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  REQUIRE(bench.failure.find("a core adopted an image that it had let go") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace polyquorum::kernel

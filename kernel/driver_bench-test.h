@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// One driver among things that the test moves by hand: cores that are scripts, a network made of calls,
+// a storage that is as slow as told, a desk that hears nothing.
+#pragma once
+#include <capnp/message.h>
+#include <kj/debug.h>
+#include <kj/timer.h>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+#include "kernel/driver.h"
+
+namespace polyquorum::kernel::test {
+
+class QuietDesk final : public Desk {
+public:
+  coordination::Desk::Client door(unsigned) override { KJ_UNIMPLEMENTED("no door"); }
+  void setOutbox(unsigned, coordination::Outbox::Client) override {}
+  void standing(const core::Standing&, core::Index) override {}
+  void contact() override {}
+  void applied(core::Index, kj::Maybe<Body::Reader>, const state::Applied&) override {}
+  void settle() override {}
+  void readable(core::Token, core::Index) override {}
+  void refused(core::Token, core::Refused::Why) override {}
+  void received(core::MemberId, kj::ArrayPtr<const kj::byte>) override {}
+  void linkUp(core::MemberId) override {}
+  void linkDown(core::MemberId) override {}
+  void stateReplaced() override {}
+  kj::Promise<void> stop() override { return kj::READY_NOW; }
+  kj::Promise<void> failed() override { return kj::NEVER_DONE; }
+};
+
+/// A door that is shut by the test: who comes meanwhile waits.
+class Gate {
+public:
+  void shut() { closed = true; }
+  void open() {
+    closed = false;
+    for (auto& one : waiting) one->fulfill();
+    waiting.clear();
+  }
+  kj::Promise<void> pass() {
+    if (!closed) return kj::READY_NOW;
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    waiting.push_back(kj::mv(pair.fulfiller));
+    return kj::mv(pair.promise);
+  }
+
+private:
+  bool closed = false;
+  std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting;
+};
+
+class Sink final : public storage::Sink::Server {
+  kj::Promise<void> write(WriteContext) override { return kj::READY_NOW; }
+  kj::Promise<void> done(DoneContext) override { return kj::READY_NOW; }
+};
+
+/// Remembers nothing: what was written is durable when the gate is open.
+class SlowStorage final : public storage::Storage::Server {
+public:
+  explicit SlowStorage(Gate& gate) : gate(gate) {}
+  kj::Promise<void> write(WriteContext) override { return gate.pass(); }
+  kj::Promise<void> stage(StageContext context) override {
+    context.getResults().setImage(kj::heap<Sink>());
+    return kj::READY_NOW;
+  }
+
+private:
+  Gate& gate;
+};
+
+class Network final : public transport::Transport::Server {
+public:
+  explicit Network(kj::Maybe<transport::Inbox::Client>& inbox) : inbox(inbox) {}
+  kj::Promise<void> start(StartContext context) override {
+    inbox = context.getParams().getInbox();
+    return kj::READY_NOW;
+  }
+  kj::Promise<void> peers(PeersContext) override { return kj::READY_NOW; }
+  kj::Promise<void> send(SendContext) override { return kj::READY_NOW; }
+
+private:
+  kj::Maybe<transport::Inbox::Client>& inbox;
+};
+
+/// What the cores of all segments saw, one word an event, and what they answer.
+struct Script {
+  std::vector<std::string> seen;
+  std::function<void(capnp::List<consensus::Event>::Reader, consensus::Effects::Builder)> consensus;
+};
+
+template <typename Core>
+class ScriptedCore final : public Core::Server {
+public:
+  ScriptedCore(Script& script, std::uint32_t segment) : script(script), segment(segment) {}
+
+  kj::Promise<void> step(typename Core::Server::StepContext context) override {
+    auto events = context.getParams().getEvents();
+    auto effects = context.getResults().initEffects();
+    effects.setWakeAt(core::NEVER);
+    for (auto event : events) script.seen.push_back(name(event));
+    react(events, effects);
+    return kj::READY_NOW;
+  }
+
+private:
+  Script& script;
+  const std::uint32_t segment;
+
+  template <typename Event>
+  std::string name(Event event) {
+    std::string front = (std::is_same_v<Core, election::Election> ? "e" : "c") +
+                        std::to_string(segment) + ".";
+    if (event.isOpened()) return front + "opened";
+    if (event.isPeerUp()) return front + "up" + std::to_string(event.getPeerUp().getId());
+    if (event.isReceived()) return front + "letter" + std::to_string(event.getReceived().getKind());
+    if constexpr (std::is_same_v<Core, consensus::Consensus>) {
+      if (event.isSnapshotArrived()) return front + "image";
+    }
+    return front + "other";
+  }
+  void react(capnp::List<consensus::Event>::Reader events, consensus::Effects::Builder effects) {
+    if (script.consensus) script.consensus(events, effects);
+  }
+  void react(capnp::List<election::Event>::Reader, election::Effects::Builder) {}
+};
+
+class DriverBench final : private sdk::Environment, private CoreMaker {
+public:
+  /// Server 1 of three voters.
+  DriverBench() : scope(loop), clock(kj::origin<kj::TimePoint>() + 1 * kj::SECONDS) {
+    auto segment = seed.initRoot<Segment>();
+    auto members = segment.initMembers(3);
+    for (unsigned i = 0; i < 3; i++) members[i].setId(i + 1);
+    DriverSettings settings;
+    settings.identity.server = 1;
+    settings.identity.incarnation = 1;
+    CoreMaker& maker = *this;
+    sdk::Environment& environment = *this;
+    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk), kj::heap<Network>(inbox),
+                              maker, environment);
+    failed = driver->failed().eagerlyEvaluate([this](kj::Exception&& why) {
+      failure = why.getDescription().cStr();
+    });
+    capnp::MallocMessageBuilder opened;
+    driver->recover(opened.initRoot<storage::Storage::OpenResults>(), segment.asReader()).wait(scope);
+  }
+  ~DriverBench() noexcept(false) { driver->stop(); }
+
+  Gate disk, making;  ///< making: of cores
+  Script script;
+  std::string failure;
+  kj::EventLoop loop;
+  kj::WaitScope scope;
+
+  /// Until nothing moves.
+  void settle() {
+    for (int i = 0; i < 1000; i++) {
+      scope.poll();
+      kj::evalLast([]() {}).wait(scope);
+    }
+  }
+  void start() {
+    starting = driver->start(desk, {}, {}).eagerlyEvaluate(nullptr);
+    settle();
+  }
+  Segment::Reader segment() { return seed.getRoot<Segment>().asReader(); }
+
+  void up(core::MemberId peer) {
+    tell(peer, [](transport::News::Builder news) { news.setUp(7); });
+  }
+  void letter(core::MemberId from, Lane lane, std::uint32_t segment, Mail mail) {
+    auto encoded = encode(segment, mail);
+    std::string bytes(encoded.letter.asChars().begin(), encoded.letter.asChars().size());
+    for (auto& body : encoded.bodies) {
+      bytes.append(body->bytes().asChars().begin(), body->bytes().size());
+    }
+    tell(from, [&](transport::News::Builder news) {
+      auto parcel = news.initParcel();
+      parcel.setLane(lane);
+      parcel.setBytes(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()));
+    });
+  }
+  /// Streams a whole image here; false if it is refused. segments: how many its chain has.
+  bool image(core::MemberId from, core::Index index, unsigned segments) {
+    capnp::MallocMessageBuilder message;
+    auto header = message.initRoot<Snapshot>();
+    header.initAt().setIndex(index);
+    auto chain = header.initChain(segments);
+    for (unsigned id = 0; id < segments; id++) {
+      chain.setWithCaveats(id, segment());
+      chain[id].setId(id);
+      if (id > 0) chain[id].setBase(index - segments + id);
+    }
+    auto request = KJ_ASSERT_NONNULL(inbox).streamRequest();
+    request.setFrom(from);
+    request.setLink(from + 10);
+    auto words = capnp::messageToFlatArray(message);
+    request.setHeader(words.asBytes());
+    bool taken = true;
+    auto streamed = request.send()
+                        .then([](auto response) {
+                          return response.getSink().doneRequest().send().ignoreResult();
+                        })
+                        .catch_([&](kj::Exception&&) { taken = false; });
+    streamed.wait(scope);
+    settle();
+    return taken;
+  }
+
+private:
+  kj::TimerImpl clock;
+  capnp::MallocMessageBuilder seed;
+  kj::Maybe<transport::Inbox::Client> inbox;
+  QuietDesk desk;
+  kj::Own<Driver> driver;
+  kj::Promise<void> failed = nullptr, starting = nullptr;
+
+  template <typename Fill>
+  void tell(core::MemberId peer, Fill&& fill) {
+    auto request = KJ_ASSERT_NONNULL(inbox).deliverRequest();
+    auto news = request.initNews(1)[0];
+    news.setPeer(peer);
+    news.setLink(peer + 10);
+    fill(news);
+    request.send().wait(scope);
+    settle();
+  }
+
+  template <typename Core>
+  kj::Promise<typename Core::Client> make(Segment::Reader segment) {
+    return making.pass().then([this, id = segment.getId()]() -> typename Core::Client {
+      return kj::heap<ScriptedCore<Core>>(script, id);
+    });
+  }
+  kj::Promise<consensus::Consensus::Client> consensus(Segment::Reader segment) override {
+    return make<consensus::Consensus>(segment);
+  }
+  kj::Promise<election::Election::Client> election(Segment::Reader segment) override {
+    return make<election::Election>(segment);
+  }
+
+  kj::Timer& timer() override { return clock; }
+  std::int64_t wallTimeMs() override { return 1; }
+  std::uint64_t random() override { return 4; }
+  kj::Own<const kj::Directory> directory(kj::StringPtr) override {
+    return kj::newInMemoryDirectory(kj::nullClock());
+  }
+  boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no sockets"); }
+  kj::Promise<void> offload(kj::Function<void()> work) override {
+    work();
+    return kj::READY_NOW;
+  }
+  void log(sdk::Level, kj::StringPtr) override {}
+};
+
+}  // namespace polyquorum::kernel::test
