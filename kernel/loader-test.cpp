@@ -65,8 +65,9 @@ TEST_CASE("loader: five good plugins are loaded and described") {
 TEST_CASE("loader: a plugin's fault is one clear sentence (issue 2, checks)") {
   std::pair<const char*, const char*> cases[] = {
       {"magic", "wrong magic number"},
-      {"descriptor", "its descriptor has version 9 and this program reads version 1"},
+      {"descriptor", "its descriptor has version 9 and this program reads version 2"},
       {"capnp", "was built with Cap'n Proto"},
+      {"stranger", "is of another build (0.0.9 sdk 0123456789ab libstdc++) than this program ("},
       {"alien", "is of a kind that this program does not know"},
       {"elsewhere", "is an election plugin; it cannot be used as storage"},
       {"misnamed", "calls itself somebody_else"},

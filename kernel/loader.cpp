@@ -93,6 +93,10 @@ std::string checkDescriptor(const LoadedPlugin& plugin) {
     return "was built with Cap'n Proto " + std::to_string(descriptor.capnpVersion) +
            " and this program with " + std::to_string(CAPNP_VERSION) + "; build both with the same";
   }
+  if (std::string_view(descriptor.buildTag) != sdk::BUILD_TAG) {
+    return "is of another build (" + std::string(descriptor.buildTag) + ") than this program (" +
+           sdk::BUILD_TAG + "); take both from the same release, or build it with this program's SDK";
+  }
   std::string actual = kindName(descriptor.kind);
   if (actual.empty()) {
     return "is of a kind that this program does not know; build it with this program's SDK";

@@ -13,8 +13,8 @@
 
 namespace polyquorum::kernel {
 
-/// One loaded library, checked: magic, descriptor version, CAPNP_VERSION, kind, interface version,
-/// schemas.
+/// One loaded library, checked: magic, descriptor version, CAPNP_VERSION, build, kind, interface
+/// version, schemas.
 struct LoadedPlugin {
   std::string kind, name, file;
   const sdk::Descriptor* descriptor = nullptr;

@@ -7,12 +7,45 @@
 #include <cstdint>
 #include <initializer_list>
 #include "interfaces/plugin.capnp.h"
+#include "sdk/build_tag.h"
 #include "sdk/environment.h"
+
+#if defined(_LIBCPP_VERSION)
+#define POLYQUORUM_LIBRARY "libc++"
+#elif defined(_GLIBCXX_USE_CXX11_ABI) && !_GLIBCXX_USE_CXX11_ABI
+#define POLYQUORUM_LIBRARY "libstdc++ of old"
+#else
+#define POLYQUORUM_LIBRARY "libstdc++"
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define POLYQUORUM_SANITIZER " asan"
+#elif defined(__SANITIZE_THREAD__)
+#define POLYQUORUM_SANITIZER " tsan"
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POLYQUORUM_SANITIZER " asan"
+#elif __has_feature(thread_sanitizer)
+#define POLYQUORUM_SANITIZER " tsan"
+#endif
+#endif
+#ifndef POLYQUORUM_SANITIZER
+#define POLYQUORUM_SANITIZER ""
+#endif
+#ifdef POLYQUORUM_MUTANTS
+#define POLYQUORUM_BUGS " mutants"
+#else
+#define POLYQUORUM_BUGS ""
+#endif
 
 namespace polyquorum::sdk {
 
 constexpr std::uint64_t PLUGIN_MAGIC = 0x6d75726f75715950;  // "PYquorum"
-constexpr std::uint32_t DESCRIPTOR_VERSION = 1;
+constexpr std::uint32_t DESCRIPTOR_VERSION = 2;
+
+/// What program and plugin must have in common to call each other in C++. Compilers may differ: g++ and
+/// clang agree on the rest.
+constexpr const char* BUILD_TAG = POLYQUORUM_VERSION " sdk " POLYQUORUM_SDK_DIGEST
+                                  " " POLYQUORUM_LIBRARY POLYQUORUM_SANITIZER POLYQUORUM_BUGS;
 
 /// What the exported symbol `polyquorumPlugin` points at. Plain data, so that a wrong library is
 /// refused before any of its code runs.
@@ -20,6 +53,7 @@ struct Descriptor {
   std::uint64_t magic;
   std::uint32_t descriptorVersion;
   std::uint32_t capnpVersion;  ///< CAPNP_VERSION; libkj promises no stability between releases.
+  const char* buildTag;        ///< BUILD_TAG: nothing below is used if the program has another.
   std::uint64_t kind;          ///< Id of the interface that create() of the plugin returns.
   const char* name;            ///< As written in the YAML.
   /// One plugin object for one node. The environment outlives it.
@@ -58,6 +92,6 @@ constexpr std::uint16_t INTERFACE_MINOR = 1;
       polyquorumPlugin;                                                                         \
   const ::polyquorum::sdk::Descriptor polyquorumPlugin = {                                      \
       ::polyquorum::sdk::PLUGIN_MAGIC, ::polyquorum::sdk::DESCRIPTOR_VERSION, CAPNP_VERSION,    \
-      capnp::typeId<Kind>(), NAME,                                                              \
+      ::polyquorum::sdk::BUILD_TAG, capnp::typeId<Kind>(), NAME,                                \
       [](::polyquorum::sdk::Environment& environment)                                           \
           -> kj::Own<::polyquorum::plugin::Plugin::Server> { return kj::heap<Type>(environment); }}

@@ -3,6 +3,7 @@
 // says. Does nothing useful.
 #include <capnp/message.h>
 #include <kj/debug.h>
+#include <cstdlib>
 #include <stdexcept>
 #include "interfaces/consensus.capnp.h"
 #include "interfaces/coordination.capnp.h"
@@ -153,6 +154,11 @@ const polyquorum::sdk::Descriptor polyquorumPlugin = {
 #else
     CAPNP_VERSION,
 #endif
+#ifdef FAULT_STRANGER
+    "0.0.9 sdk 0123456789ab libstdc++",
+#else
+    polyquorum::sdk::BUILD_TAG,
+#endif
 #ifdef FAULT_ALIEN
     12345,
 #else
@@ -164,6 +170,9 @@ const polyquorum::sdk::Descriptor polyquorumPlugin = {
     FAKE_NAME,
 #endif
     [](polyquorum::sdk::Environment& environment) -> kj::Own<polyquorum::plugin::Plugin::Server> {
+#ifdef FAULT_STRANGER
+      abort();  // whatever is called in it may crash
+#endif
       return kj::heap<polyquorum::Fake>(environment);
     }};
 #endif
