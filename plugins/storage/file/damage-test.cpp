@@ -120,6 +120,37 @@ TEST_CASE("file storage: a damaged range is exact if only a body rotted; a rewri
   CHECK(life.storage.open().logs[0].damaged.empty());
 }
 
+TEST_CASE("file storage: damage is told once, and new damage again, until it is recycled") {
+  FaultDisk disk;
+  writeLog(disk);
+  auto& bytes = disk.names["wal-0000000000000001"]->now;
+  auto find = [&](std::string body) {
+    return std::search(bytes.begin(), bytes.end(), body.begin(), body.end()) - bytes.begin();
+  };
+  auto one = find("11/3 eeee"), other = find("13/3 eeee");
+  auto told = [&]() {
+    Life life(disk);
+    life.storage.open();
+    auto& lines = life.storage.environment.lines;
+    return std::count_if(lines.begin(), lines.end(), [](auto& line) {
+      return line.rfind("storage.damaged ", 0) == 0;
+    });
+  };
+  CHECK(told() == 0);
+  bytes[one] ^= 4;
+  CHECK(told() == 1);
+  CHECK(told() == 0);
+  CHECK(disk.names.count("damage-told") == 1);
+  bytes[other] ^= 4;
+  CHECK(told() == 1);
+  CHECK(told() == 0);
+
+  bytes[one] ^= 4;  // as if recycled: there is nothing to be remembered
+  bytes[other] ^= 4;
+  CHECK(told() == 0);
+  CHECK(disk.names.count("damage-told") == 0);
+}
+
 TEST_CASE("file storage: rot found while running is reported by read") {
   FaultDisk disk;
   Life life(disk);

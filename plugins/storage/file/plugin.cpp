@@ -13,7 +13,7 @@ public:
   kj::Promise<void> describe(DescribeContext context) override {
     auto description = context.getResults().initDescription();
     sdk::describe(description, "file", capnp::Schema::from<storage::Storage>(), {
-        {"walSize", "64MiB", "1MiB .. 4GiB",
+        {"walSize", "64MiB", "64KiB .. 4GiB",
          "Size of one file of the log; the first ones are smaller, so that a small cluster stays "
          "small."},
         {"flushDelay", "0ms", "0ms .. 100ms",
@@ -32,7 +32,7 @@ public:
   kj::Promise<void> create(CreateContext context) override {
     sdk::Options options(context.getParams().getOptions());
     Settings settings;
-    settings.wal.walBytes = options.bytes("walSize", 64 << 20, 1 << 20, std::uint64_t(4) << 30);
+    settings.wal.walBytes = options.bytes("walSize", 64 << 20, 64 << 10, std::uint64_t(4) << 30);
     settings.wal.flushDelay =
         options.duration("flushDelay", 0 * kj::SECONDS, 0 * kj::SECONDS, 100 * kj::MILLISECONDS);
     settings.snapshotsKept =

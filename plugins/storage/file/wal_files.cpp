@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include "plugins/storage/file/told.h"
 #include "plugins/storage/file/wal.h"
 #include "sdk/mutant.h"
 
@@ -64,6 +65,7 @@ kj::Promise<void> Wal::open() {
       state.scan.run(state.files);
     }
     clean(state.files);
+    state.scan.findings = untold(*directory, state.scan.findings);
   }).then([this, &state, fresh]() {
     for (auto& finding : state.scan.findings) {
       environment.log(sdk::Level::ERROR, kj::str("storage.damaged ", finding.c_str()));
@@ -166,7 +168,7 @@ void Wal::begin(std::vector<ScannedFile>& scanned, const Scan& scan) {
 void Wal::planNext() {
   auto made = kj::heap<WalFile>();
   made->sequence = current->sequence + 1;
-  made->capacity = std::max(FIRST_BYTES, std::min(settings.walBytes, current->capacity * GROWTH));
+  made->capacity = std::min(settings.walBytes, std::max(FIRST_BYTES, current->capacity * GROWTH));
   KJ_IF_MAYBE(file, spare) {
     made->recycled = true;
     made->capacity = std::max(made->capacity, (*file)->capacity);
