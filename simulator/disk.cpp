@@ -25,31 +25,37 @@ void Disk::tell(DiskOperation::Kind kind, const std::string& file, std::uint64_t
 
 void Disk::renamed() { sinceSync.push_back(current); }
 
+void Disk::Inode::touch(std::uint64_t number) {
+  if (bytes.size() < (number + 1) * SECTOR) bytes.resize((number + 1) * SECTOR);
+  if (isTouched.size() <= number) isTouched.resize(number + 1);
+  if (isTouched[number]) return;
+  isTouched[number] = true;
+  touched.push_back(number);
+  before.insert(before.end(), sector(number), sector(number) + SECTOR);
+}
+
 void Disk::write(Inode& inode, std::uint64_t offset, kj::ArrayPtr<const kj::byte> data) {
-  if (offset + data.size() > inode.size) resize(inode, offset + data.size());
-  while (data.size() > 0) {
-    auto number = offset / SECTOR;
-    auto within = offset % SECTOR;
-    auto size = std::min<std::size_t>(SECTOR - within, data.size());
-    auto& sector = inode.sectors.try_emplace(number, Sector{}).first->second;
-    inode.before.try_emplace(number, sector);
-    memcpy(sector.data() + within, data.begin(), size);
-    offset += size;
-    data = data.slice(size, data.size());
-  }
+  if (data.size() == 0) return;
+  auto end = offset + data.size();
+  if (end > inode.size) resize(inode, end);
+  for (auto number = offset / SECTOR; number * SECTOR < end; number++) inode.touch(number);
+  memcpy(inode.bytes.data() + offset, data.begin(), data.size());
+}
+
+void Disk::zero(Inode& inode, std::uint64_t offset, std::uint64_t size) {
+  if (size == 0) return;
+  auto end = offset + size;
+  if (end > inode.size) resize(inode, end);
+  for (auto number = offset / SECTOR; number * SECTOR < end; number++) inode.touch(number);
+  memset(inode.bytes.data() + offset, 0, size);
 }
 
 std::size_t Disk::read(const Inode& inode, std::uint64_t offset, kj::ArrayPtr<kj::byte> out) {
   if (offset >= inode.size) return 0;
   auto total = std::min<std::uint64_t>(out.size(), inode.size - offset);
-  memset(out.begin(), 0, total);
-  auto found = inode.sectors.lower_bound(offset / SECTOR);
-  for (; found != inode.sectors.end() && found->first * SECTOR < offset + total; ++found) {
-    auto begin = std::max(offset, found->first * SECTOR);
-    auto end = std::min(offset + total, (found->first + 1) * SECTOR);
-    memcpy(out.begin() + (begin - offset), found->second.data() + (begin - found->first * SECTOR),
-           end - begin);
-  }
+  auto held = offset < inode.bytes.size() ? std::min(total, inode.bytes.size() - offset) : 0;
+  if (held > 0) memcpy(out.begin(), inode.bytes.data() + offset, held);
+  if (held < total) memset(out.begin() + held, 0, total - held);
   return total;
 }
 
@@ -58,36 +64,33 @@ void Disk::resize(Inode& inode, std::uint64_t size) {
     inode.resized = true;
     inode.sizeBefore = inode.size;
   }
-  if (size < inode.size) {
-    for (auto it = inode.sectors.lower_bound((size + SECTOR - 1) / SECTOR);
-         it != inode.sectors.end();) {
-      inode.before.try_emplace(it->first, it->second);
-      it = inode.sectors.erase(it);
-    }
-    auto last = inode.sectors.find(size / SECTOR);
-    if (last != inode.sectors.end() && size % SECTOR != 0) {
-      inode.before.try_emplace(last->first, last->second);
-      memset(last->second.data() + size % SECTOR, 0, SECTOR - size % SECTOR);
-    }
+  auto held = std::min<std::uint64_t>(inode.size, inode.bytes.size());
+  if (size < held) {
+    for (auto number = size / SECTOR; number * SECTOR < held; number++) inode.touch(number);
+    memset(inode.bytes.data() + size, 0, held - size);
   }
   inode.size = size;
 }
 
 void Disk::sync(Inode& inode) {
+  for (auto number : inode.touched) inode.isTouched[number] = false;
+  inode.touched.clear();
   inode.before.clear();
   inode.resized = false;
 }
 
 void Disk::lose(Inode& inode) {
-  for (auto& [number, sector] : inode.before) {
-    if (!random.chance(50)) continue;
-    inode.sectors[number] = sector;
-    sectorsLost++;
+  auto* old = inode.before.data();
+  for (auto number : inode.touched) {
+    if (random.chance(50)) {
+      memcpy(inode.sector(number), old, SECTOR);
+      sectorsLost++;
+    }
+    old += SECTOR;
   }
   if (inode.resized && random.chance(50)) inode.size = inode.sizeBefore;
-  for (auto it = inode.sectors.lower_bound((inode.size + SECTOR - 1) / SECTOR);
-       it != inode.sectors.end();) {
-    it = inode.sectors.erase(it);
+  if (inode.size < inode.bytes.size()) {
+    memset(inode.bytes.data() + inode.size, 0, inode.bytes.size() - inode.size);
   }
   sync(inode);
 }
@@ -111,8 +114,9 @@ void Disk::wipe() {
 bool Disk::flip(const std::string& file, std::uint64_t offset, unsigned bit) {
   auto found = current.find(file);
   if (found == current.end() || offset >= found->second->size) return false;
-  auto& sector = found->second->sectors.try_emplace(offset / SECTOR, Sector{}).first->second;
-  sector[offset % SECTOR] ^= 1 << (bit % 8);
+  auto& bytes = found->second->bytes;
+  if (offset >= bytes.size()) bytes.resize((offset / SECTOR + 1) * SECTOR);
+  bytes[offset] ^= 1 << (bit % 8);
   return true;
 }
 
@@ -165,15 +169,7 @@ class SimulatedFile final : public kj::File {
   }
   void zero(std::uint64_t offset, std::uint64_t size) const override {
     disk.tell(DiskOperation::WRITE, name, offset, size);
-    if (offset + size > inode->size) Disk::resize(*inode, offset + size);
-    auto found = inode->sectors.lower_bound(offset / SECTOR);
-    while (found != inode->sectors.end() && found->first * SECTOR < offset + size) {
-      inode->before.try_emplace(found->first, found->second);
-      auto begin = std::max(offset, found->first * SECTOR);
-      auto end = std::min(offset + size, (found->first + 1) * SECTOR);
-      memset(found->second.data() + (begin - found->first * SECTOR), 0, end - begin);
-      ++found;
-    }
+    Disk::zero(*inode, offset, size);
   }
   void truncate(std::uint64_t size) const override {
     disk.tell(DiskOperation::WRITE, name, size, 0);

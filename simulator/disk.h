@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk that forgets what was not synced: one flat folder of sparse files whose unsynced sectors
+// A disk that forgets what was not synced: one flat folder of files whose unsynced sectors
 // and names are lost, kept or torn at a crash. It knows no format of what is stored.
 #pragma once
 #include <kj/filesystem.h>
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -53,14 +52,19 @@ class Disk {
  private:
   friend class SimulatedFile;
   friend class SimulatedFolder;
-  using Sector = std::array<kj::byte, SECTOR>;
-  /// One file's bytes; sectors that are absent are zeros.
+  /// One file's bytes, and what its unsynced sectors held at the last sync.
   struct Inode {
-    std::map<std::uint64_t, Sector> sectors;
+    std::vector<kj::byte> bytes;  ///< whole sectors; zeros behind the size
     std::uint64_t size = 0;
-    std::map<std::uint64_t, Sector> before;  ///< unsynced sectors as they were at the last sync
+    std::vector<std::uint64_t> touched;  ///< the unsynced sectors, each once
+    std::vector<kj::byte> before;        ///< parallel to touched, a sector each
+    std::vector<bool> isTouched;         ///< by number of sector
     std::uint64_t sizeBefore = 0;
     bool resized = false;
+
+    kj::byte* sector(std::uint64_t number) { return bytes.data() + number * SECTOR; }
+    /// Makes room for this sector and keeps what it held.
+    void touch(std::uint64_t number);
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
@@ -72,6 +76,7 @@ class Disk {
             std::uint64_t size = 0);
   void renamed();
   static void write(Inode& inode, std::uint64_t offset, kj::ArrayPtr<const kj::byte> data);
+  static void zero(Inode& inode, std::uint64_t offset, std::uint64_t size);
   static std::size_t read(const Inode& inode, std::uint64_t offset, kj::ArrayPtr<kj::byte> out);
   static void resize(Inode& inode, std::uint64_t size);
   static void sync(Inode& inode);
