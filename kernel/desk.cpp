@@ -69,6 +69,8 @@ public:
     home.applied(index, body, applied);
   }
 
+  void entered(const state::Applied& applied) override { home.entered(applied); }
+
   void settle() override {
     leader.settle();
     home.settle();

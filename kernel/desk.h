@@ -72,6 +72,9 @@ public:
   virtual void applied(core::Index index, kj::Maybe<polyquorum::Body::Reader> body,
                        const state::Applied& applied) = 0;
 
+  /// The state shows the members of a new segment, between two entries. See State::enter.
+  virtual void entered(const state::Applied& applied) = 0;
+
   /// Everything committed so far is applied: answers what waited for an index.
   virtual void settle() = 0;
 

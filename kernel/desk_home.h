@@ -39,6 +39,7 @@ public:
   /// peer leads now, and may have dropped what it got before.
   void ready(core::MemberId peer);
   void contact();
+  void entered(const state::Applied& applied) { tell(applied.changes); }
   void applied(core::Index index, kj::Maybe<polyquorum::Body::Reader> body,
                const state::Applied& applied);
   void settle();

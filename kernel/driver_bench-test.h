@@ -20,6 +20,7 @@ public:
   void standing(const core::Standing&, core::Index) override {}
   void contact() override {}
   void applied(core::Index, kj::Maybe<Body::Reader>, const state::Applied&) override {}
+  void entered(const state::Applied&) override {}
   void settle() override {}
   void readable(core::Token, core::Index) override {}
   void refused(core::Token, core::Refused::Why) override {}

@@ -193,7 +193,8 @@ void Driver::sealed(Segment::Reader next) {
 
 /// The chain's last segment begins here and now, with an empty log.
 void Driver::enterSegment() {
-  replica.state().enter(chain.current());
+  desk->entered(replica.state().enter(chain.current()));
+  desk->settle();
   replica.resume();
   tips.clear();
   tasks->add(openSegment({}, {}).then([this]() {

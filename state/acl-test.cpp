@@ -132,7 +132,10 @@ TEST_CASE("a segment's members are shown in /zookeeper/config, told once or twic
   addresses[0].setAt("a.example:2888");
   addresses[1].setPurpose("zookeeper");
   addresses[1].setAt("a.example:2181");
-  trial.state->enter(segment.asReader());
+  auto& changes = trial.state->enter(segment.asReader()).changes;
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].path == "/zookeeper/config");
+  CHECK(changes[0].what == polyquorum::Change::What::DATA_CHANGED);
   auto digest = trial.state->digest();
 
   CHECK(trial.text("/zookeeper/config") ==
@@ -142,7 +145,7 @@ TEST_CASE("a segment's members are shown in /zookeeper/config, told once or twic
   CHECK(trial.state->digest() == digest);
   trial.state->apply(27);
   auto later = trial.state->digest();
-  trial.state->enter(segment.asReader());
+  CHECK(trial.state->enter(segment.asReader()).changes.empty());
   CHECK(trial.state->digest() == later);
 }
 

@@ -32,14 +32,17 @@ std::string line(polyquorum::Member::Reader member) {
 }  // namespace
 
 /// Source: QuorumVerifier.toString, ZooKeeperServer's initConfigInZKDatabase.
-void Machine::enter(polyquorum::Segment::Reader segment) {
-  if (now.index != segment.getBase()) return;  // told again after a restart
+const Applied& Machine::enter(polyquorum::Segment::Reader segment) {
+  applied = {};
+  if (now.index != segment.getBase()) return applied;  // told again after a restart
   std::string text;
   for (auto member : segment.getMembers()) text += line(member) + "\n";
   text += "version=" + hexadecimal(segment.getBase());
   auto slot = tree.find("/zookeeper/config");
   tree.replaceData(slot, {text, true});
   tree.stampConfig(slot, now);
+  note("/zookeeper/config", polyquorum::Change::What::DATA_CHANGED, tree.at(slot).acl);
+  return applied;
 }
 
 }  // namespace polyquorum::state

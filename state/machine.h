@@ -21,7 +21,7 @@ public:
   std::int64_t timeMs() const override { return now.timeMs; }
   const Applied& apply(std::uint64_t index, polyquorum::Body::Reader body) override;
   const Applied& apply(std::uint64_t index) override;
-  void enter(polyquorum::Segment::Reader segment) override;
+  const Applied& enter(polyquorum::Segment::Reader segment) override;
   void answer(polyquorum::Query::Reader query, polyquorum::Answer::Builder out) const override;
   std::optional<NodeView> look(std::string_view path) const override;
   std::optional<SessionView> session(std::uint64_t id) const override;

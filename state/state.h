@@ -133,8 +133,8 @@ public:
 
   /// A new segment begins: /zookeeper/config shows its members. Same call on every node, while
   /// index() is the segment's base (the seal's index, or 0); twice is once. At any other index it
-  /// does nothing: the image that was loaded shows it already.
-  virtual void enter(polyquorum::Segment::Reader segment) = 0;
+  /// does nothing: the image that was loaded shows it already. Only changes of the answer counts.
+  virtual const Applied& enter(polyquorum::Segment::Reader segment) = 0;
 
   /// Answers from what is applied.
   virtual void answer(polyquorum::Query::Reader query, polyquorum::Answer::Builder out) const = 0;

@@ -114,6 +114,30 @@ TEST_CASE("desk: renewed watches are judged against the tree, the border not inc
   CHECK(scene.events() == Events{{"/gone", What::CREATED}});
 }
 
+TEST_CASE("desk: watching data or children asks for one-shot watches only (3.9, ZOOKEEPER-4472)") {
+  Scene scene;
+  auto watching = [&](std::uint64_t token, Kind kind) {
+    scene.home.submit({ask(scene.session, token, [&](coordination::Request::Builder request) {
+      auto list = request.initWatching(1);
+      list[0].setPath("/a");
+      list[0].setKind(kind);
+    })});
+    scene.world.settle();
+    return scene.home.reply(token).error;
+  };
+  scene.home.submit({watch(scene.session, 1, "/a", Kind::PERSISTENT)});
+  scene.world.settle();
+  CHECK(watching(2, Kind::DATA) == Error::NO_WATCHER);
+  CHECK(watching(3, Kind::CHILDREN) == Error::NO_WATCHER);
+  CHECK(watching(4, Kind::RECURSIVE) == Error::NO_WATCHER);
+  CHECK(watching(5, Kind::PERSISTENT) == Error::OK);
+  CHECK(watching(6, Kind::ANY) == Error::OK);
+  scene.home.submit({watch(scene.session, 7, "/a", Kind::DATA)});
+  scene.world.settle();
+  CHECK(watching(8, Kind::DATA) == Error::OK);
+  CHECK(watching(9, Kind::CHILDREN) == Error::NO_WATCHER);
+}
+
 TEST_CASE("desk: unwatch and watching tell whether there was a watch (B1)") {
   Scene scene;
   auto other = [&](std::uint64_t token, bool remove, Kind kind) {
@@ -230,6 +254,31 @@ TEST_CASE("desk: more than a mebibyte of waiting events is a gap, and costs nobo
   scene.home.told.clear();
   scene.change(create("/afterwards"));
   CHECK(scene.events() == Events{{"/afterwards", What::CREATED}});
+}
+
+TEST_CASE("desk: a seal's new members are told to who watches /zookeeper/config") {
+  Scene scene;
+  scene.home.submit({get(scene.session, 1, "/zookeeper/config", Level::SESSION, true)});
+  scene.world.settle();
+  scene.home.told.clear();
+  capnp::MallocMessageBuilder message;
+  auto segment = message.initRoot<Segment>();
+  segment.setBase(scene.home.tree->index());
+
+  scene.home.desk->entered(scene.home.tree->enter(segment.asReader()));
+  scene.home.submit({get(scene.session, 2, "/zookeeper/config")});
+  scene.world.settle();
+
+  REQUIRE(scene.home.told.size() == 2);
+  CHECK(scene.home.told[0].kind == Told::EVENT);
+  CHECK(scene.home.told[0].path == "/zookeeper/config");
+  CHECK(scene.home.told[0].what == What::DATA_CHANGED);
+  CHECK(scene.home.told[0].index == segment.getBase());
+  CHECK(scene.home.told[1].data.find("version=") == 0);
+
+  scene.home.desk->entered(scene.home.tree->enter(segment.asReader()));  // the watch was spent
+  scene.world.settle();
+  CHECK(scene.events().empty());
 }
 
 TEST_CASE("desk: status and inspection count what is here") {
