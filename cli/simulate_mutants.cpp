@@ -2,6 +2,7 @@
 // `polyquorum simulate --mutants`: each planted bug is hunted with fresh seeds until a checker fires. Every
 // seed runs in a process of its own, so that a crash or an endless loop is a catch too.
 #include "cli/simulate_mutants.h"
+#include <kj/exception.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,8 +172,10 @@ void requirePlanted() {
                        "cmake --build --preset mutants");
 }
 
+/// The mutants that are named. (An option without values has one, which is empty.)
 std::vector<Mutant> chosen(const MutantsWish& wish) {
   std::vector<Mutant> out;
+  if (wish.names == std::vector<std::string>{""}) return simulator::mutants();
   for (auto& mutant : simulator::mutants()) {
     bool named = std::find(wish.names.begin(), wish.names.end(), mutant.name) != wish.names.end();
     if (wish.names.empty() || named) out.push_back(mutant);
@@ -212,10 +215,11 @@ Exit simulateMutants(const MutantsWish& given, Format format) {
   auto wish = given;
   if (wish.quick) wish.seedsMax = std::min(wish.seedsMax, QUICK_SEEDS_MAX);
   Table table({"mutant", "found", "of#", "seeds", "checker", "verdict", "what"});
-  bool good = true;
+  auto hunted = chosen(wish);
+  bool good = true, all = hunted.size() > 1;
   Progress progress;
-  for (auto& mutant : chosen(wish)) {
-    if (mutant.scenario != nullptr && wish.names.empty()) {
+  for (auto& mutant : hunted) {
+    if (mutant.scenario != nullptr && all) {
       table.add({mutant.name, "", "0", "", mutant.scenario, "scenario", mutant.what});
       continue;
     }

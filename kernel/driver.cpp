@@ -20,7 +20,7 @@ Driver::Driver(DriverSettings given, storage::Storage::Client storage,
                sdk::Environment& environment)
     : settings(kj::mv(given)), self(settings.identity.server), storage(storage), cores(cores),
       environment(environment), postOffice(self, kj::mv(transport), *this),
-      queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }),
+      queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }, settings.witness),
       replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment) {
   tasks->add(images.failed());
 }

@@ -20,6 +20,7 @@ constexpr core::Token SEAL_TOKEN = core::Token{1} << 63;
 // -------------------------------------------------------------------------------------- recovery
 
 kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, Segment::Reader seed) {
+  if (settings.witness != nullptr) settings.witness->booted(opened);
   chain.extend(opened.getChain());
   if (chain.empty()) {
     chain.append(seed);

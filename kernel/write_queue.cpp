@@ -44,6 +44,7 @@ void fill(storage::Write::Builder out, const PendingWrite& write) {
 
 void WriteQueue::add(PendingWrite&& write) {
   added++;
+  if (witness != nullptr) witness->queued(added, write);
   writes.push_back(kj::mv(write));
 }
 
@@ -73,6 +74,7 @@ void WriteQueue::reached(std::uint64_t number) {
   // says it all.
   if (number <= durable) return;
   durable = number;
+  if (witness != nullptr) witness->durable(number);
   while (!waiting.empty() && waiting.front().after <= durable) {
     auto claims = kj::mv(waiting.front().claims);
     waiting.pop_front();

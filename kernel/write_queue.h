@@ -10,6 +10,7 @@
 #include "interfaces/storage.capnp.h"
 #include "kernel/mail.h"
 #include "kernel/post_office.h"
+#include "kernel/witness.h"
 
 namespace polyquorum::kernel {
 
@@ -37,9 +38,9 @@ struct Claims {
 
 class WriteQueue {
 public:
-  /// release is called with each step's claims, in the order of their steps.
-  WriteQueue(storage::Storage::Client storage, kj::Function<void(Claims&&)> release)
-      : storage(kj::mv(storage)), release(kj::mv(release)) {}
+  /// release is called with each step's claims, in the order of their steps. witness may be null.
+  WriteQueue(storage::Storage::Client storage, kj::Function<void(Claims&&)> release, Witness* witness)
+      : storage(kj::mv(storage)), release(kj::mv(release)), witness(witness) {}
 
   /// Law 1: behind every earlier write. Leaves with the next flush.
   void add(PendingWrite&& write);
@@ -61,6 +62,7 @@ private:
   };
   storage::Storage::Client storage;
   kj::Function<void(Claims&&)> release;
+  Witness* witness;
   std::vector<PendingWrite> writes;
   std::uint64_t added = 0, durable = 0;
   std::deque<Held> waiting;

@@ -39,7 +39,15 @@ class History::Eye final : public kernel::Witness {
   }
   void standing(std::uint32_t segment, const core::Standing& standing) override {
     history.standing(server, segment, standing);
+    history.ledger.standing(server, segment, standing);
   }
+  void booted(storage::Storage::OpenResults::Reader found) override {
+    history.ledger.booted(server, found);
+  }
+  void queued(std::uint64_t number, const kernel::PendingWrite& write) override {
+    history.ledger.queued(server, number, write);
+  }
+  void durable(std::uint64_t number) override { history.ledger.durable(server, number); }
 
  private:
   History& history;
@@ -85,6 +93,7 @@ void History::applied(core::MemberId server, core::Index index, kj::Maybe<Body::
     story.count("no-ops");
   }
   entries.push_back(entry);
+  ledger.decided(server, index);
 }
 
 void History::decide(core::Index index, Body::Reader body, const state::Applied& applied,

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 #include "kernel/witness.h"
+#include "simulator/ledger.h"
 #include "simulator/model.h"
 #include "simulator/story.h"
 
@@ -31,7 +32,7 @@ using CommandName = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
 
 class History {
  public:
-  explicit History(Story& story) : story(story) {}
+  explicit History(Story& story) : ledger(story), story(story) {}
 
   std::unique_ptr<kernel::Witness> witness(core::MemberId server);
 
@@ -47,6 +48,8 @@ class History {
   core::Index acknowledged = 0;
   /// A session ended by expiry at this index. Set by whoever watches sessions.
   std::function<void(std::uint64_t session, std::uint64_t incarnation)> expired;
+
+  Ledger ledger;
 
   const Model& tree() const { return model; }
   bool attached(std::uint64_t session) const { return sessions.count(session) > 0; }

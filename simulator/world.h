@@ -84,7 +84,10 @@ class World {
   /// Ends every process; before what makeApi and makeWitness made them look at is gone.
   void shutDown();
   bool observer(core::MemberId id) const { return config.server(id)->observer; }
-  void wipe(core::MemberId id) { servers.at(id).disk->wipe(); }
+  void wipe(core::MemberId id) {
+    servers.at(id).disk->wipe();
+    if (wiped) wiped(id);
+  }
 
   std::map<core::MemberId, Server> servers;
   Random random;
@@ -93,6 +96,7 @@ class World {
   ApiMaker makeApi;
   WitnessMaker makeWitness;
   FailureSink failed;
+  std::function<void(core::MemberId)> wiped;  ///< its disk lost everything
   WorldLog log;
 
  private:
