@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 #include "kernel/config.h"
+#include "simulator/faults.h"
+#include "simulator/only.h"
 #include "simulator/story.h"
 
 namespace polyquorum::simulator {
@@ -19,11 +21,16 @@ struct CampaignSettings {
   unsigned clients = 8;
   const kernel::Config* config = nullptr;  ///< null: drawn from the seed
   std::ostream* trace = nullptr;           ///< NDJSON; null: none
+  Only onlyFaults, onlyClients;
+  double cutAtMs = 0;   ///< the run ends here if nothing is broken by then; 0: it does not
+  bool record = false;  ///< everything that happens goes into the result
 };
 
 struct CampaignResult {
   std::optional<Violation> violation;
   std::vector<std::string> last;  ///< the end of the story
+  std::vector<Injection> faults;  ///< that took place
+  std::vector<Event> events;      ///< if recorded
   std::map<std::string, std::uint64_t> counters;
   std::uint64_t traceHash = 0;
   double simulatedSeconds = 0;

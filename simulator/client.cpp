@@ -12,6 +12,7 @@ using polyquorum::Operation;
 constexpr unsigned DIRECTORIES = 3, NODES = 4;
 constexpr auto ATTACH_PATIENCE = 4 * kj::SECONDS;
 constexpr std::size_t MADE_MAX = 6;
+constexpr unsigned OPERATION_WORDS = 96;  // about as long as one is
 
 void openToAll(polyquorum::Create::Builder create) {
   auto acl = create.initAcl(1);
@@ -21,8 +22,9 @@ void openToAll(polyquorum::Create::Builder create) {
 }
 
 template <typename Builder>
-void setNumber(Builder builder, const std::uint64_t& number) {
-  builder.setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(&number), sizeof(number)));
+void setNumber(Builder builder, std::uint64_t number, std::size_t bytes) {
+  auto data = builder.initData(bytes);
+  memcpy(data.begin(), &number, sizeof(number));
   builder.setHasData(true);
 }
 
@@ -84,7 +86,7 @@ void Client::come() {
   attachedAt = timer.now();
   attachToken = ++lastToken;
   nonce++;
-  capnp::MallocMessageBuilder message;
+  capnp::MallocMessageBuilder message(OPERATION_WORDS);
   auto attach = message.initRoot<Operation>().initAttach();
   attach.setSession(session);
   attach.setTimeoutMs(timeoutMs);
@@ -117,7 +119,12 @@ void Client::lose(const char* why) {
   }
   if (!line.empty()) story.count("unknown outcomes", line.size());
   line.clear();
+  if (!renewing && !watches.empty()) {
+    kept = watches;
+    keptSince = seenHere;
+  }
   watches.clear();
+  renewing = false;
   phase = AWAY;
   server = 0;
   seenHere = 0;
@@ -148,7 +155,8 @@ void Client::ask() {
   if (dice < 50) return write();
   if (dice < 70) return query(Sent::GET);
   if (dice < 80) return query(Sent::EXISTS);
-  if (dice < 92) return query(Sent::CHILDREN);
+  if (dice < 90) return query(Sent::CHILDREN);
+  if (dice < 92) return askElsewhere();
   auto request = sent(Sent::SYNC);
   line.push_back(request);
   roads.submit(server, [&](coordination::Request::Builder out) {
@@ -179,6 +187,50 @@ void Client::query(Sent::Kind kind) {
     if (kind == Sent::GET) query.setGet();
     if (kind == Sent::EXISTS) query.setExists();
     if (kind == Sent::CHILDREN) query.initChildren();
+  });
+}
+
+/// Outside of its session, at any server: at least as new as what it has seen.
+void Client::askElsewhere() {
+  auto doors = roads.open();
+  if (doors.empty()) return;
+  auto request = sent(Sent::GET);
+  request.path = somePath();
+  loose[request.token] = {request, seen};
+  roads.submit(doors[random.below(doors.size())], [&](coordination::Request::Builder out) {
+    out.setToken(request.token);
+    auto at = out.initQuery();
+    at.setLevel(coordination::Level::SESSION);
+    at.setAfter(seen);
+    auto query = at.initQuery();
+    query.setPath(request.path);
+    query.setGet();
+  });
+}
+
+/// As ZooKeeper's clients do after a reconnect: what the watches missed is told now.
+void Client::renew() {
+  using Kind = coordination::Watch::Kind;
+  std::vector<std::pair<std::string, Kind>> all;
+  for (auto& [path, watched] : kept) {
+    if (watched.data != 0) all.emplace_back(path, watched.existed ? Kind::DATA : Kind::EXIST);
+    if (watched.children != 0) all.emplace_back(path, Kind::CHILDREN);
+  }
+  auto request = sent(Sent::RENEW);
+  line.push_back(request);
+  renewing = true;
+  renewed.clear();
+  story.count("watches renewed", all.size());
+  roads.submit(server, [&](coordination::Request::Builder out) {
+    out.setToken(request.token);
+    out.setSession(session);
+    auto list = out.initWatch(all.size());
+    for (unsigned i = 0; i < all.size(); i++) {
+      list[i].setPath(all[i].first);
+      list[i].setKind(all[i].second);
+      list[i].setSince(keptSince);
+      list[i].setRenewed(true);
+    }
   });
 }
 
@@ -217,13 +269,13 @@ void Client::fill(Operation::Builder operation) {
     create.setPath(sequential ? someDirectory() + "/s-" : somePath());
     create.setSequential(sequential);
     if (random.chance(30)) create.setMode(polyquorum::Create::Mode::EPHEMERAL);
-    setNumber(create, ++lastData);
+    setNumber(create, ++lastData, dataBytes);
     openToAll(create);
   } else if (dice < 75) {
     auto set = operation.initSetData();
     set.initGuard().setPath(somePath());
     set.getGuard().setVersion(version);
-    setNumber(set, ++lastData);
+    setNumber(set, ++lastData, dataBytes);
   } else if (made.size() > 0 && (dice < 85 || made.size() > MADE_MAX)) {
     operation.initDelete().setPath(made.back());
     made.pop_back();
@@ -235,7 +287,7 @@ void Client::fill(Operation::Builder operation) {
 
 void Client::submitOperation(Sent request, const std::function<void(Operation::Builder)>& fill) {
   request.sequence = ++sequence;
-  capnp::MallocMessageBuilder message;
+  capnp::MallocMessageBuilder message(OPERATION_WORDS);
   fill(message.initRoot<Operation>());
   auto words = capnp::messageToFlatArray(message);
   line.push_back(request);

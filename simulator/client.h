@@ -46,10 +46,12 @@ class Client {
   void expired(std::uint64_t session, std::uint64_t incarnation);
   bool owns(std::uint64_t session) const { return this->session == session; }
 
+  std::size_t dataBytes = 8;  ///< of what it writes to a node; its number in front
+
  private:
   enum Phase : std::uint8_t { AWAY, ATTACHING, ATTACHED };
   struct Sent {
-    enum Kind : std::uint8_t { WRITE, GET, EXISTS, CHILDREN, SYNC, DETACH } kind = WRITE;
+    enum Kind : std::uint8_t { WRITE, GET, EXISTS, CHILDREN, SYNC, DETACH, RENEW } kind = WRITE;
     std::uint64_t token = 0, sequence = 0;
     core::Index acknowledgedBefore = 0;  ///< by anybody, when it was sent
     std::string path;
@@ -59,7 +61,10 @@ class Client {
   };
   struct Watched {
     core::Index data = 0, children = 0;  ///< since; 0: not watched
+    bool existed = false;                ///< the node, when its data was watched
   };
+  /// One watch that is renewed; due: what must be told of it.
+  using Renewal = std::pair<std::string, polyquorum::Change::What>;
 
   const unsigned number;
   Random random;
@@ -82,6 +87,11 @@ class Client {
   std::deque<Sent> line;
   std::vector<CommandName> unknown;
   std::map<std::string, Watched> watches;
+  std::map<std::string, Watched> kept;  ///< of an earlier connection, not renewed yet
+  core::Index keptSince = 0;            ///< the last index seen there
+  bool renewing = false;                ///< what is told now was missed before
+  std::vector<Renewal> renewed;
+  std::map<std::uint64_t, std::pair<Sent, core::Index>> loose;  ///< asked elsewhere; seen by then
   std::vector<std::string> made;  ///< sequential nodes, to be deleted
 
   void act();
@@ -91,6 +101,8 @@ class Client {
   void ask();
   void write();
   void query(Sent::Kind kind);
+  void askElsewhere();
+  void renew();
   void multi(polyquorum::Operation::Builder operation);
   void fill(polyquorum::Operation::Builder operation);
   void submitOperation(Sent sent, const std::function<void(polyquorum::Operation::Builder)>& fill);
@@ -105,6 +117,8 @@ class Client {
   void read(const Sent& sent, core::Index index, polyquorum::Answer::Reader answer);
   void told(core::Index index, polyquorum::Change::Reader event);
   void checkWatches(core::Index index);
+  void checkRenewal(core::Index index);
+  bool elsewhere(coordination::Delivery::Reader delivery);
   bool progress(core::Index index);
   void violate(const char* checker, const std::string& what);
 };

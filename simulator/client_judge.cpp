@@ -24,7 +24,27 @@ void Client::violate(const char* checker, const std::string& what) {
                              text(server) + "): " + what);
 }
 
+/// The answer to what it asked outside of its session.
+bool Client::elsewhere(coordination::Delivery::Reader delivery) {
+  if (!delivery.isReply() || delivery.getSession() != 0) return false;
+  auto found = loose.find(delivery.getReply().getToken());
+  if (found == loose.end()) return false;
+  auto [asked, seenBefore] = found->second;
+  loose.erase(found);
+  if (!delivery.getReply().hasAnswer()) return true;  // too late, or overloaded
+  auto index = delivery.getIndex();
+  story.count("reads outside of sessions");
+  if (index < seenBefore) {
+    violate("never-back", "had seen " + text(seenBefore) + ", another server answered at " + text(index));
+    return true;
+  }
+  asked.level = coordination::Level::LOCAL;
+  read(asked, index, delivery.getReply().getAnswer());
+  return true;
+}
+
 void Client::delivered(core::MemberId from, coordination::Delivery::Reader delivery) {
+  if (elsewhere(delivery)) return;
   if (phase == AWAY || from != server) return;
   if (delivery.isReply()) return replied(delivery);
   if (phase != ATTACHED || delivery.getSession() != session) return;
@@ -106,6 +126,10 @@ void Client::replied(coordination::Delivery::Reader delivery) {
       password.clear();
       unknown.clear();
       return;
+    case Sent::RENEW:
+      renewing = false;
+      checkRenewal(index);
+      return kept.clear();
     case Sent::SYNC:
       story.count("syncs answered");
       if (index < sent.acknowledgedBefore) {
@@ -139,6 +163,8 @@ void Client::attached(core::Index index, polyquorum::Outcome::Reader outcome) {
   if (session != 0) {
     story.count("sessions resumed");
     resolve(attached, index);
+  } else {
+    kept.clear();
   }
   session = attached.getSession();
   incarnation = attached.getIncarnation();
@@ -149,6 +175,9 @@ void Client::attached(core::Index index, polyquorum::Outcome::Reader outcome) {
   heard = attachedAt;
   progress(index);
   history.acknowledged = std::max(history.acknowledged, incarnation);
+  if (kept.empty()) return;
+  if (random.chance(80)) return renew();
+  kept.clear();
 }
 
 /// "Unknown" ends here: what the session did under an earlier incarnation is told by the attach.
@@ -229,6 +258,7 @@ void Client::read(const Sent& sent, core::Index index, polyquorum::Answer::Reade
   auto& watched = watches[sent.path];
   auto& since = sent.kind == Sent::CHILDREN ? watched.children : watched.data;
   if (since == 0) since = index;
+  if (sent.kind != Sent::CHILDREN) watched.existed = exists;
   story.count("watches set");
 }
 
@@ -240,6 +270,7 @@ void Client::told(core::Index index, polyquorum::Change::Reader event) {
   if (index < seenHere)
     return violate("watches",
                    "the event of " + text(index) + " came after a reply at " + text(seenHere));
+  if (renewing) return renewed.emplace_back(path, event.getWhat()), void();
   if (found == watches.end())
     return violate("watches", path + " is not watched, or was told of twice");
   auto& watched = found->second;
@@ -275,6 +306,37 @@ void Client::checkWatches(core::Index index) {
                                     text(index) + " came without its event");
     }
   }
+}
+
+/// A renewed watch tells what became of its node since the client saw it last, as the node is now: once
+/// if something did, else it waits again. (DataTree.setWatches.)
+void Client::checkRenewal(core::Index index) {
+  std::vector<Renewal> due;
+  auto& tree = history.tree();
+  for (auto& [path, watched] : kept) {
+    auto node = tree.at(path, index);
+    Watched waits;
+    if (watched.data != 0) {
+      if (!watched.existed && node.exists) due.emplace_back(path, What::CREATED);
+      else if (watched.existed && !node.exists) due.emplace_back(path, What::DELETED);
+      else if (watched.existed && node.mzxid > keptSince) due.emplace_back(path, What::DATA_CHANGED);
+      else waits.data = index, waits.existed = node.exists;
+    }
+    if (watched.children != 0) {
+      auto changed = tree.firstChange(path, false, true, keptSince, index);
+      if (!node.exists) due.emplace_back(path, What::DELETED);
+      else if (changed) due.emplace_back(path, What::CHILDREN_CHANGED);
+      else waits.children = index;
+    }
+    if (waits.data != 0 || waits.children != 0) watches[path] = waits;
+  }
+  std::sort(due.begin(), due.end());
+  std::sort(renewed.begin(), renewed.end());
+  if (due == renewed) return;
+  std::string all;
+  for (auto& [path, what] : due) all += " " + path + " " + kj::str(what).cStr();
+  violate("watches", text(renewed.size()) + " events were told when watches were renewed from " +
+                         text(keptSince) + " at " + text(index) + ", due was:" + all);
 }
 
 /// The leader ended the session while the client was answered all the time.

@@ -44,6 +44,9 @@ class Disk {
   std::vector<std::string> names() const;
   std::uint64_t sizeOf(const std::string& file) const;
 
+  /// What a crash loses is drawn from here from now on.
+  void chance(Random next) { random = next; }
+
   /// For faults and for counting; called before the operation.
   DiskHook hook;
   std::uint64_t operations = 0;

@@ -3,6 +3,8 @@
 // same desk. Moves requests and deliveries; has no clients of its own.
 #pragma once
 #include <kj/async.h>
+#include <kj/debug.h>
+#include <kj/debug.h>
 #include <functional>
 #include <memory>
 #include "interfaces/coordination.capnp.h"
@@ -21,7 +23,8 @@ class Door final : public coordination::Api::Server {
 
   /// One request; fill sets everything. Its answer comes to the sink.
   kj::Promise<void> submit(const std::function<void(coordination::Request::Builder)>& fill) {
-    auto request = KJ_REQUIRE_NONNULL(desk, "this server has not opened its doors").submitRequest();
+    auto request = KJ_REQUIRE_NONNULL(desk, "this server has not opened its doors")
+                       .submitRequest(capnp::MessageSize{REQUEST_WORDS, 0});
     fill(request.initRequests(1)[0]);
     return request.send().ignoreResult();
   }
@@ -37,6 +40,8 @@ class Door final : public coordination::Api::Server {
   }
 
  private:
+  static constexpr std::uint64_t REQUEST_WORDS = 80;  ///< about as long as a request is
+
   class Box final : public coordination::Outbox::Server {
    public:
     explicit Box(std::shared_ptr<DeliverySink> sink) : sink(std::move(sink)) {}

@@ -5,22 +5,31 @@
 #include <algorithm>
 
 namespace polyquorum::simulator {
+namespace {
+
+constexpr auto TRAP_TIME = 10 * kj::SECONDS;
+
+}  // namespace
 
 const char* const Faults::NAMES[KINDS] = {"kill",       "power off",    "power off while writing",
                                           "all down",   "pause",        "isolate",
                                           "one way",    "bridge",       "flap",
                                           "slow links", "resets",       "conflate loss",
                                           "slow disk",  "stalled disk", "wipe",
-                                          "clock skew", "disk error"};
+                                          "clock skew", "disk error",
+                                          "power off while recovering"};
 
-Faults::Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone)
+Faults::Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone,
+               Only only)
     : world(world),
       random(random),
+      times(random.split("times")),
       story(story),
       gone(std::move(gone)),
+      only(std::move(only)),
       nextFault(world.timer().now()) {
   for (auto& [id, server] : world.servers) ids.push_back(id);
-  auto draw = this->random.split("kinds");
+  auto draw = random.split("kinds");
   for (unsigned kind = 0; kind < KINDS; kind++) {
     if (draw.chance(50)) enabled.push_back(static_cast<Kind>(kind));
   }
@@ -39,9 +48,15 @@ kj::TimePoint Faults::next() const {
   return plans.empty() ? at : std::min(at, plans.begin()->first);
 }
 
-void Faults::plan(std::uint64_t lowMs, std::uint64_t highMs, std::function<void()> action) {
-  auto moment = world.timer().now() + random.between(lowMs, highMs) * kj::MILLISECONDS;
+void Faults::plan(Draw& draw, std::uint64_t lowMs, std::uint64_t highMs,
+                  std::function<void()> action) {
+  auto moment = world.timer().now() + draw->between(lowMs, highMs) * kj::MILLISECONDS;
   plans.emplace(moment, std::move(action));
+  if (draw->injection == nullptr) return;
+  auto& [number, kind, victims, ms, forMs] = *draw->injection;
+  auto ends = world.now() / kj::MICROSECONDS / 1000.0 +
+              (moment - world.timer().now()) / kj::MICROSECONDS / 1000.0;
+  forMs = std::max(forMs, ends - ms);
 }
 
 void Faults::act() {
@@ -49,7 +64,7 @@ void Faults::act() {
     if (!world.servers.at(id).powerless) continue;
     story.count("powered off while writing");
     down(id, true);
-    restartLater(id);
+    restartStopped(id);
   }
   auto now = world.timer().now();
   while (!plans.empty() && plans.begin()->first <= now) {
@@ -58,88 +73,112 @@ void Faults::act() {
     action();
   }
   if (healed || now < nextFault) return;
-  nextFault = now + random.between(meanMs / 4, meanMs * 7 / 4) * kj::MILLISECONDS;
-  if (!enabled.empty()) inject(enabled[random.below(enabled.size())]);
+  nextFault = now + times.between(meanMs / 4, meanMs * 7 / 4) * kj::MILLISECONDS;
+  planned++;
+  if (enabled.empty() || !takesPart(only, planned)) return;
+  auto draw = std::make_shared<Source>(random.split("fault " + std::to_string(planned)));
+  auto kind = enabled[draw->below(enabled.size())];
+  inject(kind, draw);
 }
 
-core::MemberId Faults::someone() { return ids[random.below(ids.size())]; }
+/// A fault takes place; what it plans from here on is its duration.
+void Faults::took(Draw& draw, Kind kind, std::vector<core::MemberId> victims,
+                  const std::string& text) {
+  done.push_back({planned, NAMES[kind], std::move(victims), world.now() / kj::MICROSECONDS / 1000.0});
+  draw->injection = &done.back();
+  Event event;
+  event.kind = Event::FAULT;
+  event.server = done.back().victims.size() == 1 ? done.back().victims[0] : 0;
+  event.id = planned;
+  event.what = NAMES[kind];
+  event.text = text + " (fault " + std::to_string(planned) + ")";
+  story.tell(std::move(event));
+}
 
-void Faults::inject(Kind kind) {
-  auto id = someone();
+void Faults::inject(Kind kind, Draw draw) {
+  auto id = someone(draw);
+  auto& server = world.servers.at(id);
+  auto name = "server " + std::to_string(id);
   switch (kind) {
     case KILL:
     case POWER_OFF:
-      if (!world.servers.at(id).up()) return;
+      if (!server.up()) return;
+      took(draw, kind, {id}, name + (kind == POWER_OFF ? " loses power" : " is killed"));
       down(id, kind == POWER_OFF);
-      return restartLater(id);
+      return restartLater(id, draw);
     case POWER_OFF_WRITING: {
-      if (!world.servers.at(id).up()) return;
-      auto countdown = random.between(1, 40);
-      story.tell("fault: server " + std::to_string(id) + " loses power at disk operation " +
-                 std::to_string(countdown) + " from now");
+      if (!server.up()) return;
+      auto countdown = draw->between(1, 40);
+      took(draw, kind, {id},
+           name + " loses power at disk operation " + std::to_string(countdown) + " from now");
+      waiting[id] = draw;
       return world.powerOffAt(id, countdown);
     }
     case ALL_DOWN: {
-      bool power = random.chance(50);
+      bool power = draw->chance(50);
+      took(draw, kind, ids, power ? "all servers lose power" : "all servers are killed");
       for (auto each : ids) {
-        if (!world.servers.at(each).up()) continue;
-        down(each, power);
-        restartLater(each);
+        if (world.servers.at(each).up()) down(each, power);
+        restartLater(each, draw);
       }
       return story.count("all down at once");
     }
     case PAUSE:
-      return pause();
+      return pause(draw);
     case ISOLATE:
-      return isolate();
+      return isolate(draw);
     case BRIDGE:
-      return bridge();
+      return bridge(draw);
     case ONE_WAY: {
-      auto other = someone();
+      auto other = someone(draw);
       if (other == id) return;
-      story.tell("fault: nothing passes from " + std::to_string(id) + " to " +
-                 std::to_string(other));
+      took(draw, kind, {id, other},
+           "nothing passes from " + std::to_string(id) + " to " + std::to_string(other));
       world.network->cut(id, other);
       story.count("one-way partitions");
-      return healLater();
+      return healLater({{id, other}}, draw);
     }
     case FLAP: {
-      auto other = someone();
+      auto other = someone(draw);
       if (other == id) return;
-      story.tell("fault: the link of " + std::to_string(id) + " and " + std::to_string(other) +
-                 " flaps");
+      took(draw, kind, {id, other},
+           "the link of " + std::to_string(id) + " and " + std::to_string(other) + " flaps");
       story.count("flapping links");
-      return flap(id, other, random.between(2, 8));
+      return flap(id, other, 2 * draw->between(1, 4), draw);
     }
     case SLOW_LINKS:
     case RESETS:
     case CONFLATE_LOSS:
-      return weather(kind);
+      return weather(kind, draw);
     case SLOW_DISK:
     case STALLED_DISK:
-      return disk(kind);
+      return disk(kind, draw);
     case WIPE:
-      return wipe();
+      return wipe(draw);
     case CLOCK_SKEW:
-      // Of the server's next life.
-      world.servers.at(id).wallSkewMs =
-          static_cast<std::int64_t>(random.below(7'200'000)) - 3'600'000;
+      server.wallSkewMs = static_cast<std::int64_t>(draw->below(7'200'000)) - 3'600'000;
+      took(draw, kind, {id},
+           name + " will start next with a wall clock that is " +
+               std::to_string(server.wallSkewMs / 1000) + " s off");
       return story.count("clock skews");
     case DISK_ERROR: {
-      auto& server = world.servers.at(id);
       if (!server.up() || server.powerOffIn > 0) return;
-      auto countdown = random.between(1, 60);
-      story.tell("fault: disk operation " + std::to_string(countdown) + " of server " +
-                 std::to_string(id) + " from now fails");
+      auto countdown = draw->between(1, 60);
+      took(draw, kind, {id}, "disk operation " + std::to_string(countdown) + " of " + name +
+                           " from now fails");
+      waiting[id] = draw;
       return world.failDiskAt(id, countdown);
     }
+    case POWER_OFF_RECOVERING:
+      return setTrap(draw);
     case KINDS:
       return;
   }
 }
 
 void Faults::down(core::MemberId id, bool power) {
-  story.tell("fault: server " + std::to_string(id) + (power ? " loses power" : " is killed"));
+  story.tell(Event::STOP, id,
+             "server " + std::to_string(id) + (power ? " loses power" : " is killed"));
   story.count(power ? "power losses" : "kills");
   gone(id);
   if (power) {
@@ -151,108 +190,164 @@ void Faults::down(core::MemberId id, bool power) {
 
 void Faults::up(core::MemberId id) {
   if (world.servers.at(id).up()) return;
-  story.tell("server " + std::to_string(id) + " starts");
+  story.tell(Event::START, id, "server " + std::to_string(id) + " starts");
   world.start(id);
 }
 
-void Faults::restartLater(core::MemberId id) {
-  plan(50, random.chance(20) ? 12000 : 3000, [this, id]() { up(id); });
+void Faults::restartLater(core::MemberId id, Draw draw) {
+  auto most = draw->chance(20) ? 12000 : 3000;
+  plan(draw, 50, most, [this, id]() { up(id); });
+}
+
+/// After what a fault of its disk did to it.
+void Faults::restartStopped(core::MemberId id) {
+  auto& draw = waiting[id];
+  if (!draw) draw = std::make_shared<Source>(random.split("restart " + std::to_string(id)));
+  auto most = draw->chance(20) ? 12000 : 3000;
+  auto moment = world.timer().now() + draw->between(50, most) * kj::MILLISECONDS;
+  plans.emplace(moment, [this, id]() { up(id); });
 }
 
 void Faults::stopped(core::MemberId id) {
   if (!world.servers.at(id).up()) return;
   down(id, true);
-  restartLater(id);
+  restartStopped(id);
 }
 
-void Faults::cutBoth(core::MemberId a, core::MemberId b) {
+/// told: their connection breaks at once; else they notice by silence.
+void Faults::cutBoth(core::MemberId a, core::MemberId b, bool told) {
   world.network->cut(a, b);
   world.network->cut(b, a);
+  if (told) world.network->snap(a, b);
 }
 
-void Faults::healLater() {
-  plan(100, random.chance(30) ? 15000 : 4000, [this]() {
-    story.tell("the network heals");
-    world.network->healAll();
+/// Undoes these cuts; a pair that another fault has cut too stays cut.
+void Faults::healLater(const Pairs& pairs, Draw draw) {
+  plan(draw, 100, draw->chance(30) ? 15000 : 4000, [this, pairs, number = planned]() {
+    story.tell(Event::CURE, 0, "the network heals (fault " + std::to_string(number) + ")");
+    for (auto& [from, to] : pairs) world.network->heal(from, to);
   });
 }
 
-void Faults::pause() {
-  auto id = someone();
+void Faults::setTrap(Draw draw) {
+  trap = Trap{draw, world.timer().now() + TRAP_TIME, draw->chance(50)};
+  took(draw, POWER_OFF_RECOVERING, {},
+       std::string(trap->everyone ? "whoever" : "who next") + " learns a history loses power meanwhile");
+  auto id = someone(draw);  // a leader's end makes the others learn
   if (!world.servers.at(id).up()) return;
-  story.tell("fault: server " + std::to_string(id) + " is stopped, and will go on");
+  down(id, draw->chance(50));
+  restartLater(id, draw);
+}
+
+void Faults::stood(core::MemberId id, const core::Standing& standing) {
+  auto& server = world.servers.at(id);
+  bool learns = standing.phase == core::Standing::RECOVERING;
+  if (!trap || healed || !learns || !server.up() || server.powerOffIn > 0) return;
+  if (world.timer().now() > trap->until) return trap.reset();
+  waiting[id] = trap->draw;
+  world.powerOffAt(id, trap->draw->between(1, 6));
+  story.count("powered off while recovering");
+  if (!trap->everyone) trap.reset();
+}
+
+/// The machine under all of them slept.
+void Faults::pauseAll(Draw draw) {
+  took(draw, PAUSE, ids, "all servers are stopped, and will go on");
+  story.count("pauses of all");
+  for (auto id : ids) world.pause(id);
+  plan(draw, 20, draw->chance(50) ? 12000 : 2000, [this]() {
+    story.tell(Event::CURE, 0, "all servers go on");
+    for (auto id : ids) world.resume(id);
+  });
+}
+
+void Faults::pause(Draw draw) {
+  if (draw->chance(20)) return pauseAll(draw);
+  auto id = someone(draw);
+  if (!world.servers.at(id).up()) return;
+  took(draw, PAUSE, {id}, "server " + std::to_string(id) + " is stopped, and will go on");
   story.count("pauses");
   world.pause(id);
-  plan(20, random.chance(30) ? 12000 : 2000, [this, id]() {
-    story.tell("server " + std::to_string(id) + " goes on");
+  plan(draw, 20, draw->chance(30) ? 12000 : 2000, [this, id]() {
+    story.tell(Event::CURE, id, "server " + std::to_string(id) + " goes on");
     world.resume(id);
   });
 }
 
-void Faults::isolate() {
-  auto alone = someone();
-  story.tell("fault: server " + std::to_string(alone) + " is cut off");
+void Faults::isolate(Draw draw) {
+  auto alone = someone(draw);
+  took(draw, ISOLATE, {alone}, "server " + std::to_string(alone) + " is cut off");
   story.count("partitions");
+  Pairs pairs;
+  bool told = draw->chance(50);
   for (auto id : ids) {
-    if (id != alone) cutBoth(alone, id);
+    if (id == alone) continue;
+    cutBoth(alone, id, told);
+    pairs.insert(pairs.end(), {{alone, id}, {id, alone}});
   }
-  healLater();
+  healLater(pairs, draw);
 }
 
 /// Two halves that see one server in common.
-void Faults::bridge() {
+void Faults::bridge(Draw draw) {
   auto order = ids;
-  for (auto at = order.size(); at > 1; at--) std::swap(order[at - 1], order[random.below(at)]);
-  story.tell("fault: two halves see only server " + std::to_string(order[0]) + " in common");
+  for (auto at = order.size(); at > 1; at--) std::swap(order[at - 1], order[draw->below(at)]);
+  took(draw, BRIDGE, {order[0]},
+       "two halves see only server " + std::to_string(order[0]) + " in common");
   story.count("partitions");
+  Pairs pairs;
+  bool told = draw->chance(50);
   for (std::size_t a = 1; a < order.size(); a++) {
     for (std::size_t b = a + 1; b < order.size(); b++) {
-      if (a % 2 != b % 2) cutBoth(order[a], order[b]);
+      if (a % 2 == b % 2) continue;
+      cutBoth(order[a], order[b], told);
+      pairs.insert(pairs.end(), {{order[a], order[b]}, {order[b], order[a]}});
     }
   }
-  healLater();
+  healLater(pairs, draw);
 }
 
-void Faults::flap(core::MemberId a, core::MemberId b, unsigned times) {
+/// times: how often its state changes; even, as it begins whole and must end whole.
+void Faults::flap(core::MemberId a, core::MemberId b, std::uint64_t times, Draw draw) {
   if (times % 2 == 0) {
+    if (times == 0) return;
     cutBoth(a, b);
   } else {
     world.network->heal(a, b);
     world.network->heal(b, a);
   }
-  if (times > 0) plan(50, 1500, [this, a, b, times]() { flap(a, b, times - 1); });
-  if (times == 0) healLater();
+  plan(draw, 50, 1500, [this, a, b, times, draw]() { flap(a, b, times - 1, draw); });
 }
 
-void Faults::weather(Kind kind) {
+void Faults::weather(Kind kind, Draw draw) {
   auto& weather = world.network->weather;
-  story.tell(std::string("fault: ") + NAMES[kind]);
+  took(draw, kind, {}, NAMES[kind]);
   story.count(NAMES[kind]);
   if (kind == SLOW_LINKS) {
-    weather.most = random.between(2, 150) * kj::MILLISECONDS;
-    weather.tailPercent = random.below(10);
-    weather.tail = random.between(100, 3000) * kj::MILLISECONDS;
+    weather.most = draw->between(2, 150) * kj::MILLISECONDS;
+    weather.tailPercent = draw->below(10);
+    weather.tail = draw->between(100, 3000) * kj::MILLISECONDS;
   } else if (kind == RESETS) {
-    weather.resetPercent = random.between(1, 30) / 10.0;
+    weather.resetPercent = draw->between(1, 30) / 10.0;
   } else {
-    weather.conflateLossPercent = random.between(5, 60);
+    weather.conflateLossPercent = draw->between(5, 60);
   }
-  plan(500, 8000, [this]() { world.network->weather = Weather(); });
+  plan(draw, 500, 8000, [this]() { world.network->weather = Weather(); });
 }
 
-void Faults::disk(Kind kind) {
-  auto id = someone();
+void Faults::disk(Kind kind, Draw draw) {
+  auto id = someone(draw);
   auto& server = world.servers.at(id);
-  story.tell("fault: " + std::string(NAMES[kind]) + " at server " + std::to_string(id));
+  took(draw, kind, {id}, std::string(NAMES[kind]) + " at server " + std::to_string(id));
   story.count(NAMES[kind]);
   if (kind == SLOW_DISK) {
-    server.diskTiming.most = random.between(5, 400) * kj::MILLISECONDS;
+    server.diskTiming.most = draw->between(5, 400) * kj::MILLISECONDS;
   } else {
-    server.diskTiming.stallPercent = random.between(1, 30);
-    server.diskTiming.stall = random.between(200, 5000) * kj::MILLISECONDS;
+    server.diskTiming.stallPercent = draw->between(1, 30);
+    server.diskTiming.stall = draw->between(200, 5000) * kj::MILLISECONDS;
   }
   if (server.up()) server.environment->timing = server.diskTiming;
-  plan(500, 8000, [this, id]() {
+  plan(draw, 500, 8000, [this, id]() {
     auto& healed = world.servers.at(id);
     healed.diskTiming = DiskTiming();
     if (healed.up()) healed.environment->timing = healed.diskTiming;
@@ -271,18 +366,19 @@ bool Faults::allVote() {
   return true;
 }
 
-void Faults::wipe() {
-  auto id = someone();
+void Faults::wipe(Draw draw) {
+  auto id = someone(draw);
   if (!allVote()) return;
+  took(draw, WIPE, {id}, "server " + std::to_string(id) + " loses power and its disk");
   down(id, true);
-  story.tell("fault: server " + std::to_string(id) + " lost its disk");
   story.count("wipes");
   world.wipe(id);
-  restartLater(id);
+  restartLater(id, draw);
 }
 
 void Faults::heal() {
   healed = true;
+  trap.reset();
   plans.clear();
   story.tell("no more faults: everything heals");
   world.network->healAll();

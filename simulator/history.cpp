@@ -40,6 +40,7 @@ class History::Eye final : public kernel::Witness {
   void standing(std::uint32_t segment, const core::Standing& standing) override {
     history.standing(server, segment, standing);
     history.ledger.standing(server, segment, standing);
+    if (history.stood) history.stood(server, standing);
   }
   void booted(storage::Storage::OpenResults::Reader found) override {
     history.ledger.booted(server, found);

@@ -51,6 +51,9 @@ class History {
 
   Ledger ledger;
 
+  /// A server's standing changed. Set by whoever aims at that.
+  std::function<void(core::MemberId, const core::Standing&)> stood;
+
   const Model& tree() const { return model; }
   bool attached(std::uint64_t session) const { return sessions.count(session) > 0; }
   std::size_t sessionCount() const { return sessions.size(); }

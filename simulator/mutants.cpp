@@ -11,7 +11,7 @@ const std::vector<Mutant>& mutants() {
       {"M1", "a follower acknowledges the new leader before the history is on its disk",
        "ZOOKEEPER-3911, -4646", {"quorum", "durability", "agreement"}},
       {"M2", "the epoch is made durable before the history that it claims", "ZOOKEEPER-4643",
-       {"views", "leader-completeness", "agreement", "durability"}},
+       {"leader-completeness", "agreement", "durability"}},
       {"M3", "a learner with a longer, undecided tail keeps it when it is synchronised",
        "ZOOKEEPER-1154, -2832", {"agreement", "quorum", "leader-completeness", "node"}},
       {"M4", "a truncation takes one entry too many off the disk", "ZOOKEEPER-1156",
@@ -25,7 +25,7 @@ const std::vector<Mutant>& mutants() {
       {"M8", "an image is taken for whole when its first bytes arrive", "ZOOKEEPER-3642",
        {"node", "state-digest"}},
       {"M9", "the history of the new epoch is chosen by length, without its epoch", "the rule of FLE",
-       {"leader-completeness", "agreement", "durability"}},
+       {"leader-completeness", "agreement", "durability", "liveness"}},
       {"M11", "a promise is sent before it is on the disk", "Raft's persistence of votes",
        {"promises", "one-leader"}},
       {"M13", "reads are answered by a leader that does not ask its quorum",
@@ -55,7 +55,7 @@ const std::vector<Mutant>& mutants() {
        "etcd #17529, #15271", {"watches"}},
       {"M29.twice", "a renewed watch tells again what the client saw last", "etcd #20221", {"watches"}},
       {"M30", "a server that lost its disk votes at once", "our rule of lives",
-       {"leader-completeness", "agreement", "durability"}},
+       {"quorum", "promises", "leader-completeness", "agreement", "durability"}},
 
       // Persist before send, sync, await: each left out.
       {"zab.persist.ack", "a follower acknowledges before its disk does", "claims wait",
@@ -77,6 +77,8 @@ const std::vector<Mutant>& mutants() {
        {"storage", "durability", "agreement"}},
       {"storage.await.log", "a write is answered before it begins", "await",
        {"storage", "durability", "agreement"}},
+      {"storage.record.file", "what a recycled file held before passes for its records", "records",
+       {"storage", "node"}},
       {"kernel.sync.identity", "the identity is written and not synced", "sync", {"node", "liveness"}},
 
       // A quorum less one.
@@ -109,10 +111,8 @@ const std::vector<Mutant>& mutants() {
 
       // Sessions, watches, transactions.
       {"kernel.watch.spent", "a watch that was told is not spent", "one-shot watches", {"watches"}},
-      {"state.sequence.repeat", "a repeated command takes place again", "gate", {"exactly-once",
-       "session-order"}},
-      {"state.sequence.gap", "a command takes place before the one before it", "gate",
-       {"session-order"}},
+      {"kernel.sequence.repeat", "a command that is sent again takes place again", "gate",
+       {"exactly-once", "session-order"}},
       {"state.multi.whole", "half of a transaction that failed stays", "all or nothing",
        {"model", "reads"}},
       {"state.end.ephemerals", "a session's end leaves its ephemeral nodes", "ephemerals",

@@ -96,7 +96,10 @@ class Network::Stream final : public storage::Sink::Server {
 
   void check() {
     auto& pair = network.pair(ends.first, ends.second);
-    if (pair.up && pair.generation == generation && network.passes(ends.first, ends.second)) return;
+    if (pair.up && pair.generation == generation && network.passes(ends.first, ends.second) &&
+        network.leaves(ends.first)) {
+      return;
+    }
     kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "the link of this stream broke"));
   }
 };
@@ -183,7 +186,10 @@ void Network::cut(core::MemberId from, core::MemberId to) {
 }
 
 void Network::heal(core::MemberId from, core::MemberId to) {
-  if (cuts.erase({from, to}) == 0) return;
+  auto found = cuts.find({from, to});
+  if (found == cuts.end()) return;
+  cuts.erase(found);
+  if (!passes(from, to)) return;
   auto& line = pair(from, to);
   if (line.swallowed[from < to ? 0 : 1]) disconnect(from, to);
 }
@@ -221,6 +227,7 @@ void Network::connect(core::MemberId a, core::MemberId b) {
   line.swallowed[0] = line.swallowed[1] = false;
   line.readyAt[0] = line.readyAt[1] = timer.now();
   linksOpened++;
+  if (watchLinks) watchLinks(a, b, true);
   for (auto [mine, theirs] : {std::make_pair(a, b), std::make_pair(b, a)}) {
     auto& post = *find(mine);
     auto link = ++post.lastLink;
@@ -237,6 +244,7 @@ void Network::disconnect(core::MemberId a, core::MemberId b) {
   line.up = false;
   line.generation++;
   linksBroken++;
+  if (watchLinks) watchLinks(a, b, false);
   for (auto [mine, theirs] : {std::make_pair(a, b), std::make_pair(b, a)}) {
     auto* post = find(mine);
     if (post == nullptr) continue;
@@ -269,13 +277,14 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
                     kj::ArrayPtr<const capnp::word> bytes, std::size_t size) {
   auto open = from.links.find(to);
   if (open == from.links.end() || (link != 0 && link != open->second)) return;
+  if (!leaves(from.id)) return;
+  auto passage = depart(from.id, to, lane, bytes.asBytes().slice(0, size));
   bool conflates = lane < from.modes.size() && from.modes[lane] == transport::Lane::Mode::CONFLATE;
   if (conflates && random.chance(weather.conflateLossPercent)) {
-    parcelsLost++;
-    return;
+    return lose(passage, "on its way");
   }
   if (random.chance(weather.resetPercent)) {
-    parcelsLost++;
+    lose(passage, "the link breaks");
     auto generation = pair(from.id, to).generation;
     tasks.add(kj::evalLater([this, a = from.id, b = to, generation]() {
       if (pair(a, b).generation == generation) disconnect(a, b);
@@ -287,20 +296,21 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
   readyAt = std::max(readyAt, timer.now() + delay());
   auto copy = kj::heapArray<capnp::word>(bytes);
   tasks.add(
-      timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size,
+      timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size, passage,
                                   generation = line.generation, copy = kj::mv(copy)]() mutable {
+        passage.bytes = copy.asBytes().slice(0, size);
         auto& line = pair(a, b);
         auto* post = find(b);
         // On a fifo lane what a cut swallows is the tail: nothing passes before the link is new.
         if (post == nullptr || !line.up || line.generation != generation) {
-          parcelsLost++;
-          return;
+          return lose(passage, "the link broke");
         }
         auto& swallowed = line.swallowed[a < b ? 0 : 1];
         if (!passes(a, b)) swallowed = true;
-        if (swallowed) {
-          parcelsLost++;
-          return;
+        if (swallowed) return lose(passage, "cut");
+        if (watchParcels) {
+          passage.what = Passage::RECEIVED;
+          watchParcels(passage);
         }
         fold((timer.now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
         fold(a << 16 | b << 8 | lane);
@@ -317,6 +327,22 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
       }));
 }
 
+/// Names a parcel for whoever watches; what becomes of it is told under that name.
+Passage Network::depart(core::MemberId from, core::MemberId to, std::uint16_t lane,
+                        kj::ArrayPtr<const kj::byte> bytes) {
+  Passage passage{Passage::SENT, from, to, lane, ++lastPassage, bytes};
+  if (watchParcels) watchParcels(passage);
+  return passage;
+}
+
+void Network::lose(Passage& passage, const char* why) {
+  parcelsLost++;
+  if (!watchParcels) return;
+  passage.what = Passage::LOST;
+  passage.why = why;
+  watchParcels(passage);
+}
+
 void Network::tell(Post& post, Post::News&& news) {
   post.news.push_back(kj::mv(news));
   pump(post);
@@ -325,7 +351,9 @@ void Network::tell(Post& post, Post::News&& news) {
 void Network::pump(Post& post) {
   if (post.delivering || post.paused || post.news.empty() || !post.started) return;
   post.delivering = true;
-  auto request = KJ_ASSERT_NONNULL(post.inbox).deliverRequest();
+  std::uint64_t words = 16;
+  for (auto& news : post.news) words += 10 + news.bytes.size();
+  auto request = KJ_ASSERT_NONNULL(post.inbox).deliverRequest(capnp::MessageSize{words, 0});
   auto list = request.initNews(post.news.size());
   for (unsigned i = 0; i < list.size(); i++) {
     auto& news = post.news[i];

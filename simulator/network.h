@@ -5,6 +5,7 @@
 #include <kj/async.h>
 #include <kj/timer.h>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -26,6 +27,16 @@ struct Weather {
   double resetPercent = 0;         ///< of parcels that break their link instead
 };
 
+/// One step of a parcel's way, for whoever watches.
+struct Passage {
+  enum What : std::uint8_t { SENT, RECEIVED, LOST } what = SENT;
+  core::MemberId from = 0, to = 0;
+  std::uint16_t lane = 0;
+  std::uint64_t id = 0;
+  kj::ArrayPtr<const kj::byte> bytes;
+  const char* why = "";  ///< it is lost
+};
+
 class Network {
  public:
   Network(kj::Timer& timer, Random random) : timer(timer), random(random) {}
@@ -37,13 +48,22 @@ class Network {
   /// A server that is paused gets nothing; what arrives waits.
   void pause(core::MemberId id, bool paused);
 
-  /// Nothing passes from one to the other (one direction) until healed. Links break after `notice`.
+  /// Nothing passes from one to the other (one direction) until healed as often as it was
+  /// cut. Links break after a while.
   void cut(core::MemberId from, core::MemberId to);
   void heal(core::MemberId from, core::MemberId to);
   void healAll();
+  /// Both ends hear at once that their connection is gone.
+  void snap(core::MemberId a, core::MemberId b) { disconnect(a, b); }
   bool whole() const { return cuts.empty(); }
 
   Weather weather;
+  /// Asked before each parcel and each piece of an image leaves; false: its sender is gone.
+  std::function<bool(core::MemberId from)> leaves = [](core::MemberId) { return true; };
+
+  /// Told of every parcel and every link; null: nobody watches.
+  std::function<void(const Passage&)> watchParcels;
+  std::function<void(core::MemberId, core::MemberId, bool up)> watchLinks;
 
   // For coverage: a run in which nothing happened proves nothing.
   std::uint64_t parcelsDelivered = 0, parcelsLost = 0, linksOpened = 0, linksBroken = 0,
@@ -93,8 +113,8 @@ class Network {
   kj::TaskSet tasks{errors};
   std::map<core::MemberId, std::unique_ptr<Post>> posts;
   std::map<std::pair<core::MemberId, core::MemberId>, Pair> pairs;
-  std::set<std::pair<core::MemberId, core::MemberId>> cuts;
-  std::uint64_t lives = 0;
+  std::multiset<std::pair<core::MemberId, core::MemberId>> cuts;
+  std::uint64_t lives = 0, lastPassage = 0;
 
   Post* find(core::MemberId id);
   Pair& pair(core::MemberId a, core::MemberId b);
@@ -106,6 +126,9 @@ class Network {
   void send(Post& from, transport::Parcel::Reader parcel);
   void carry(Post& from, core::MemberId to, core::Link link, std::uint16_t lane,
              kj::ArrayPtr<const capnp::word> bytes, std::size_t size);
+  Passage depart(core::MemberId from, core::MemberId to, std::uint16_t lane,
+                 kj::ArrayPtr<const kj::byte> bytes);
+  void lose(Passage& passage, const char* why);
   void tell(Post& post, Post::News&& news);
   void pump(Post& post);
   void fold(std::uint64_t value) { traceHash = (traceHash ^ value) * 0x100000001b3; }

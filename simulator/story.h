@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened in one run, line by line: the last of it for a person, all of it for a trace file.
-// The first thing that went wrong ends the run. Judges nothing itself.
+// What happened in one run, event by event: the last of it for a person, all of it for a trace file
+// or for whoever asks for it. The first thing that went wrong ends the run. Judges nothing itself.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -9,6 +9,8 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
+#include "simulator/event.h"
 
 namespace polyquorum::simulator {
 
@@ -25,11 +27,18 @@ class Story {
   std::function<double()> now;
   /// Called once, when the first violation is known.
   std::function<void()> broken;
-  std::ostream* trace = nullptr;  ///< each event as one NDJSON object; null: none
+  std::ostream* trace = nullptr;         ///< each event as one NDJSON object; null: none
+  std::vector<Event>* events = nullptr;  ///< gets each event; null: nobody does
+  /// Whether parcels, requests and the like are to be told too.
+  bool detailed() const { return trace != nullptr || events != nullptr; }
 
-  void tell(const std::string& line);
+  /// Sets the event's time.
+  void tell(Event&& event);
+  void tell(Event::Kind kind, core::MemberId server, const std::string& text);
+  void tell(const std::string& text) { tell(Event::PHASE, 0, text); }
   void violate(const std::string& checker, const std::string& what);
   const std::optional<Violation>& violation() const { return first; }
+  /// Without parcels, requests and the like.
   const std::deque<std::string>& last() const { return lines; }
 
   /// How often something happened; a run in which nothing did proves nothing.

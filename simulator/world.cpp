@@ -2,6 +2,7 @@
 // The simulated world; see world.h.
 #include "simulator/world.h"
 #include <kj/debug.h>
+#include "simulator/arena.h"
 
 namespace polyquorum::simulator {
 
@@ -16,8 +17,13 @@ World::World(const kernel::Config& config, const kernel::Wiring& wiring, std::ui
       config(config),
       wiring(wiring),
       begin(port.timer().now()) {
+  useArena();
   ownNetwork = std::make_unique<Network>(port.timer(), random.split("network"));
   network = ownNetwork.get();
+  network->leaves = [this](core::MemberId id) {
+    if (beforeParcel) beforeParcel(id);
+    return !servers.at(id).powerless;
+  };
   scope.setBusyPollInterval(BUSY_EVENTS);
   for (auto& row : config.servers) {
     auto& server = servers[row.id];
@@ -74,12 +80,15 @@ void World::powerOffAt(core::MemberId id, std::uint64_t countdown) {
   server.disk->hook = [this, &server](const DiskOperation& operation) {
     if (!server.powerless && operation.kind != DiskOperation::READ && server.powerOffIn > 0 &&
         --server.powerOffIn == 0) {
-      server.powerless = true;
-      network->leave(server.id);
-      interrupt();
+      silence(server.id);
     }
     if (server.powerless) kj::throwFatalException(KJ_EXCEPTION(FAILED, "the power is off"));
   };
+}
+
+void World::silence(core::MemberId id) {
+  servers.at(id).powerless = true;
+  interrupt();
 }
 
 void World::failDiskAt(core::MemberId id, std::uint64_t countdown) {
@@ -114,10 +123,12 @@ void World::start(core::MemberId id) {
   kernel::NodeSettings settings;
   settings.id = id;
   settings.bootstrap = !server.formatted;
-  server.formatted = true;
   server.node = kernel::startNode(
       config, kernel::makeParts(config, wiring, *server.environment, kj::mv(standIns)), settings,
       *server.environment);
+  server.boot = server.node->started()
+                    .then([&server]() { server.formatted = true; })
+                    .eagerlyEvaluate([](kj::Exception&&) {});
   server.watch = server.node->failed().eagerlyEvaluate([this, id](kj::Exception&& why) {
     if (failed) failed(id, why);
   });
@@ -128,6 +139,7 @@ void World::end(Server& server) {
   server.environment->end();
   network->leave(server.id);
   server.watch = kj::NEVER_DONE;
+  server.boot = kj::NEVER_DONE;
   server.node = nullptr;
   server.witness = nullptr;
   server.powerOffIn = 0;

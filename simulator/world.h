@@ -24,7 +24,7 @@ namespace polyquorum::simulator {
 struct Server {
   core::MemberId id = 0;
   std::unique_ptr<Disk> disk;
-  bool formatted = false;
+  bool formatted = false;  ///< it came up once: from now on it is started without --bootstrap
   std::uint64_t lives = 0;
   std::int64_t wallSkewMs = 0;
   DiskTiming diskTiming;
@@ -37,6 +37,7 @@ struct Server {
   kj::Own<kernel::Node> node;
   std::unique_ptr<kernel::Witness> witness;
   kj::Promise<void> watch = kj::NEVER_DONE;  ///< for the node's failure
+  kj::Promise<void> boot = kj::NEVER_DONE;   ///< until it has come up
   bool up() const { return environment != nullptr; }
 };
 
@@ -81,6 +82,8 @@ class World {
   /// The countdown'th operation of this server's disk from now on fails once; later ones do not. What a
   /// failed sync was to make durable is not.
   void failDiskAt(core::MemberId id, std::uint64_t countdown);
+  /// Nothing of this server is seen any more; powerOff or kill is due.
+  void silence(core::MemberId id);
   /// Ends every process; before what makeApi and makeWitness made them look at is gone.
   void shutDown();
   bool observer(core::MemberId id) const { return config.server(id)->observer; }
@@ -98,6 +101,8 @@ class World {
   FailureSink failed;
   std::function<void(core::MemberId)> wiped;  ///< its disk lost everything
   WorldLog log;
+  /// Told before a parcel of a server leaves; may silence it.
+  std::function<void(core::MemberId)> beforeParcel;
 
  private:
   const kernel::Config& config;

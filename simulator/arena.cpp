@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arena, and the program's `new` and `delete` in front of it; see arena.h. Without useArena they
+// are malloc and free.
+#include "simulator/arena.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+
+namespace polyquorum::simulator {
+void useArena() {}  // the sanitizer wants to see every object
+}  // namespace polyquorum::simulator
+
+#else
+
+#include <sys/mman.h>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+constexpr std::size_t GRAIN = 16, SIZE_MAX_SMALL = 1024, LISTS = SIZE_MAX_SMALL / GRAIN + 1;
+constexpr std::size_t CHUNK = 64 << 10, RANGE = std::size_t(16) << 30;  // of addresses, not memory
+
+struct Free {
+  Free* next;
+};
+
+std::uintptr_t base = std::uintptr_t(1) << 63;  ///< where the arena lies; at first where nothing is
+std::atomic<std::size_t> chunks{0};             ///< handed out
+std::uint8_t listOf[RANGE / CHUNK];             ///< by chunk
+thread_local bool on = false;
+thread_local Free* lists[LISTS];
+
+/// Cuts a new chunk into objects of this list; null if there is no room.
+Free* refill(std::size_t list) {
+  auto chunk = chunks.fetch_add(1, std::memory_order_relaxed);
+  if (chunk >= RANGE / CHUNK) return nullptr;
+  listOf[chunk] = static_cast<std::uint8_t>(list);
+  auto size = list * GRAIN;
+  auto* begin = reinterpret_cast<char*>(base + chunk * CHUNK);
+  Free* first = nullptr;
+  for (auto count = CHUNK / size; count > 0; count--) {
+    first = new (begin + (count - 1) * size) Free{first};
+  }
+  return first;
+}
+
+void* plain(std::size_t size) {
+  for (;;) {
+    if (auto* made = std::malloc(size > 0 ? size : 1)) return made;
+    auto handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+
+void* make(std::size_t size) {
+  if (!on || size > SIZE_MAX_SMALL) return plain(size);
+  auto list = size > 0 ? (size + GRAIN - 1) / GRAIN : 1;
+  auto* first = lists[list];
+  if (first == nullptr) {
+    first = refill(list);
+    if (first == nullptr) return plain(size);
+  }
+  lists[list] = first->next;
+  return first;
+}
+
+void drop(void* object) {
+  auto place = reinterpret_cast<std::uintptr_t>(object) - base;
+  if (place >= RANGE) return std::free(object);
+  auto& list = lists[listOf[place / CHUNK]];
+  list = new (object) Free{list};
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return make(size); }
+void operator delete(void* object) noexcept { drop(object); }
+void operator delete(void* object, std::size_t) noexcept { drop(object); }
+
+namespace polyquorum::simulator {
+
+void useArena() {
+  static const bool reserved = [] {
+    auto* at = mmap(nullptr, RANGE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) return false;
+    base = reinterpret_cast<std::uintptr_t>(at);
+    return true;
+  }();
+  on = reserved;
+}
+
+}  // namespace polyquorum::simulator
+
+#endif
