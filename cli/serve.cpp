@@ -79,6 +79,7 @@ Exit serve(const kernel::Config& given, const ServeSettings& settings) {
   auto& row = rowOf(config, settings.id);
   signal(SIGPIPE, SIG_IGN);
   kernel::EventPort port;
+  port.setBusyPoll(config.loop.busyPollUs * kj::MICROSECONDS);
   kj::EventLoop loop(port);
   kj::WaitScope scope(loop);
   scope.setBusyPollInterval(EVENTS_BETWEEN_POLLS);

@@ -69,6 +69,10 @@ struct LimitSettings {
   std::uint64_t memoryBytes = 1ull << 30;
 };
 
+struct LoopSettings {
+  std::uint64_t busyPollUs = 200;  ///< See EventPort::setBusyPoll.
+};
+
 /// One thing wrong with a configuration.
 struct Problem {
   Place place;
@@ -92,6 +96,7 @@ struct Config {
   SnapshotSettings snapshots;
   ReapSettings reaping;
   LimitSettings limits;
+  LoopSettings loop;
   std::vector<KeyGiven> given;           ///< in the order of the file; for `config explain`
   std::vector<Problem> hints;            ///< legal, but most likely not what was meant
 

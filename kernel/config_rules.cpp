@@ -219,6 +219,9 @@ void readSettings(RuleReader& reader, const Tree& root) {
                                                 config.limits.pendingRequests, 1, 100000000);
   config.limits.memoryBytes =
       reader.bytes(limits, "limits", "memory", config.limits.memoryBytes, 64ull << 20, 16ull << 40);
+  auto& loop = section(reader, root, "loop", {"busyPollUs"});
+  config.loop.busyPollUs =
+      reader.number(loop, "loop", "busyPollUs", config.loop.busyPollUs, 0, 10000);
 }
 
 void readCluster(RuleReader& reader, const Tree* cluster, const Place& start,
@@ -414,7 +417,7 @@ Config readRules(const Tree& root, const std::string& file, const std::string& f
   }
   if (!reader.isMap(root, "", "a map that begins with cluster:")) return config;
   reader.refuseUnknown(root, "",
-                       {"cluster", "plugins", "sessions", "snapshots", "reaping", "limits"});
+                       {"cluster", "plugins", "sessions", "snapshots", "reaping", "limits", "loop"});
   readPlugins(reader, root.find("plugins"), start, folder);
   auto& apis = config.apis;
   bool apisKnown = !apis.empty() && std::none_of(apis.begin(), apis.end(),

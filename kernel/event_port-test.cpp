@@ -24,6 +24,26 @@ TEST_CASE("event port: an asio handler fulfils a KJ promise") {
   REQUIRE(paf.promise.wait(scope) == 7);
 }
 
+TEST_CASE("event port: a loop that looks before it sleeps misses neither timers nor other threads") {
+  EventPort port;
+  port.setBusyPoll(50 * kj::MILLISECONDS);
+  kj::EventLoop loop(port);
+  kj::WaitScope scope(loop);
+  auto start = port.timer().now();
+  // Short waits teach it to look; then a wait that is longer than the look, and one that a thread ends.
+  for (int i = 0; i < 3; i++) port.timer().afterDelay(1 * kj::MILLISECONDS).wait(scope);
+  port.timer().afterDelay(80 * kj::MILLISECONDS).wait(scope);
+  REQUIRE(port.timer().now() - start >= 83 * kj::MILLISECONDS);
+
+  auto paf = kj::newPromiseAndFulfiller<int>();
+  std::thread other([&]() {
+    boost::asio::post(port.io(), [&]() { paf.fulfiller->fulfill(7); });
+  });
+  int got = paf.promise.wait(scope);
+  other.join();
+  REQUIRE(got == 7);
+}
+
 TEST_CASE("event port: KJ timers fire in order and not early") {
   EventPort port;
   kj::EventLoop loop(port);

@@ -29,6 +29,9 @@ class EventPort final : public kj::EventPort {
   /// Thread: the loop's; post() may be called from any.
   boost::asio::io_context& io();
   kj::Timer& timer();
+  /// Before it sleeps, the loop goes on looking for events this long if the last waits were that
+  /// short: a vCPU that sleeps takes 40 us to wake. It yields its core to whoever wants it. 0: never.
+  void setBusyPoll(kj::Duration most);
 
   bool wait() override;
   bool poll() override;

@@ -6,10 +6,11 @@
 #include <pthread.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <semaphore>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace polyquorum::kernel {
@@ -28,7 +29,7 @@ struct OffloadThread::State {
 
   boost::asio::io_context& io;
   std::mutex mutex;
-  std::condition_variable news;
+  std::binary_semaphore news{0};                          ///< released once for each sleep
   std::deque<std::unique_ptr<Job>> waiting;               ///< guarded
   std::vector<std::unique_ptr<Job>> done;                 ///< guarded
   bool sleeping = false, posted = false, closed = false;  ///< guarded
@@ -62,8 +63,9 @@ void work(const std::shared_ptr<State>& state) {
   for (;;) {
     while (state->waiting.empty() && !state->closed) {
       state->sleeping = true;
-      state->news.wait(lock);
-      state->sleeping = false;
+      lock.unlock();
+      state->news.acquire();
+      lock.lock();
     }
     if (state->closed) return;
     auto job = std::move(state->waiting.front());
@@ -87,11 +89,13 @@ void work(const std::shared_ptr<State>& state) {
 OffloadThread::OffloadThread(boost::asio::io_context& io) : state(std::make_shared<State>(io)) {}
 
 OffloadThread::~OffloadThread() noexcept(false) {
+  bool asleep;
   {
     std::lock_guard lock(state->mutex);
     state->closed = true;
+    asleep = std::exchange(state->sleeping, false);
   }
-  state->news.notify_one();
+  if (asleep) state->news.release();
   if (state->thread.joinable()) state->thread.join();
   // What was finished is told; what never ran is rejected, so that no promise waits for ever.
   settle(*state);
@@ -107,7 +111,7 @@ kj::Promise<void> OffloadThread::run(kj::Function<void()> work) {
   {
     std::lock_guard lock(state->mutex);
     state->waiting.push_back(std::move(job));
-    asleep = state->sleeping;
+    asleep = std::exchange(state->sleeping, false);
   }
   if (!state->thread.joinable()) {
     state->thread = std::thread([state = state]() {
@@ -115,7 +119,7 @@ kj::Promise<void> OffloadThread::run(kj::Function<void()> work) {
       polyquorum::kernel::work(state);
     });
   } else if (asleep) {
-    state->news.notify_one();
+    state->news.release();
   }
   return kj::mv(paf.promise);
 }
