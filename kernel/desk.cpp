@@ -8,6 +8,7 @@
 #include "kernel/desk_lane.capnp.h"
 #include "kernel/desk_leader.h"
 #include "kernel/desk_post.h"
+#include "sdk/direct.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -222,7 +223,7 @@ private:
 };
 
 coordination::Desk::Client Room::door(unsigned api) {
-  return kj::heap<Door>(kj::addRef(*hinge), api);
+  return sdk::direct<coordination::Desk>(kj::heap<Door>(kj::addRef(*hinge), api));
 }
 
 void Room::received(core::MemberId from, kj::ArrayPtr<const kj::byte> letter) {

@@ -6,7 +6,7 @@
 namespace polyquorum::kernel {
 namespace {
 
-constexpr unsigned CAPACITY_MIN = 16, CAPACITY_MAX = 512;
+constexpr unsigned CAPACITY_MIN = 4, CAPACITY_MAX = 512;
 constexpr std::uint64_t DELIVERY_WORDS = 1 + sizeof(std::uint64_t);
 
 }  // namespace
@@ -18,7 +18,7 @@ void DeskOutbox::set(coordination::Outbox::Client outbox) {
 
 void DeskOutbox::open() {
   auto request =
-      client.deliverRequest(capnp::MessageSize{64 + capacity * DELIVERY_WORDS * 4, 0});
+      client.deliverRequest(capnp::MessageSize{16 + capacity * DELIVERY_WORDS * 4, 0});
   auto list = capnp::Orphanage::getForMessageContaining(Params::Builder(request))
                   .newOrphan<Deliveries>(capacity);
   auto slots = list.get();

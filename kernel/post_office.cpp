@@ -3,6 +3,7 @@
 #include "kernel/post_office.h"
 #include <capnp/serialize.h>
 #include <kj/debug.h>
+#include "sdk/direct.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -85,7 +86,7 @@ kj::Promise<void> PostOffice::start(kj::StringPtr cluster, Member::Reader member
     lanes[i].setMode(LANE_TEXTS[i].mode);
     lanes[i].setBytesMax(LANE_TEXTS[i].bytesMax);
   }
-  request.setInbox(kj::heap<Inbox>(hinge));
+  request.setInbox(sdk::direct<transport::Inbox>(kj::heap<Inbox>(hinge)));
   auto started = request.send().ignoreResult();
   return started.then([this, promise = peers(members)]() mutable { return kj::mv(promise); });
 }

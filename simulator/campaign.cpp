@@ -20,6 +20,8 @@ kernel::Config drawConfig(std::uint64_t seed) {
   shape.storage = random.chance(10) ? "walSize: 1MiB" : "walSize: 64KiB";
   if (random.chance(70)) shape.snapshotsEvery = random.between(20, 200);
   return makeConfig(shape, "seed " + std::to_string(seed));
+  // A leader's pings are most of what happens while clients are quiet.
+  shape.heartbeat = random.chance(25) ? "100ms" : "250ms";
 }
 
 class Campaign final {

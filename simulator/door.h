@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include "interfaces/coordination.capnp.h"
+#include "sdk/direct.h"
 
 namespace polyquorum::simulator {
 
@@ -31,7 +32,7 @@ class Door final : public coordination::Api::Server {
 
   kj::Promise<void> start(StartContext context) override {
     desk = context.getParams().getDesk();
-    context.getResults().setOutbox(kj::heap<Box>(sink));
+    context.getResults().setOutbox(sdk::direct<coordination::Outbox>(kj::heap<Box>(sink)));
     return kj::READY_NOW;
   }
   kj::Promise<void> stop(StopContext) override {

@@ -4,6 +4,7 @@
 #include <kj/debug.h>
 #include <algorithm>
 #include <cstring>
+#include "sdk/direct.h"
 
 namespace polyquorum::simulator {
 namespace {
@@ -159,7 +160,7 @@ transport::Transport::Client Network::join(core::MemberId id) {
   post->tasks = kj::heap<kj::TaskSet>(errors);
   auto life = post->life;
   posts[id] = std::move(post);
-  return kj::heap<Line>(*this, id, life);
+  return sdk::direct<transport::Transport>(kj::heap<Line>(*this, id, life));
 }
 
 void Network::leave(core::MemberId id) {

@@ -39,7 +39,9 @@ kernel::Config makeConfig(const ClusterShape& shape, const std::string& name) {
             (id > shape.voters ? ", role: observer" : "") + " }\n";
   }
   text +=
-      "plugins:\n  election:  { use: fast_leader }\n  consensus: { use: zab }\n"
+      "plugins:\n  election:  { use: fast_leader }\n  consensus: { use: zab, heartbeat: " +
+      shape.heartbeat +
+      " }\n"
       "  storage:   { use: file, " +
       shape.storage +
       " }\n  transport: { use: tcp }\n  api:       [ { use: zookeeper } ]\nsnapshots: { every: " +

@@ -22,6 +22,7 @@ struct ClusterShape {
   unsigned voters = 3, observers = 0;
   std::uint64_t snapshotsEvery = 100000;
   std::string storage = "walSize: 1MiB";  ///< options of the file storage
+  std::string heartbeat = "100ms";        ///< of zab
 };
 kernel::Config makeConfig(const ClusterShape& shape, const std::string& name);
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include "plugins/consensus/zab/core.h"
 #include "sdk/core_adapter.h"
+#include "sdk/direct.h"
 #include "sdk/options.h"
 
 namespace polyquorum::zab {
@@ -93,8 +94,8 @@ public:
 
   kj::Promise<void> create(CreateContext context) override {
     auto settings = read(context.getParams().getOptions());
-    consensus::Consensus::Client instance = sdk::adapt(std::make_unique<Zab>(settings));
-    context.getResults().setInstance(instance);
+    context.getResults().setInstance(
+        sdk::direct<consensus::Consensus>(sdk::adapt(std::make_unique<Zab>(settings))));
     return kj::READY_NOW;
   }
 };

@@ -4,6 +4,7 @@
 #include <memory>
 #include "plugins/election/fast_leader/core.h"
 #include "sdk/core_adapter.h"
+#include "sdk/direct.h"
 #include "sdk/options.h"
 
 namespace polyquorum::fast_leader {
@@ -49,8 +50,8 @@ public:
 
   kj::Promise<void> create(CreateContext context) override {
     auto timing = read(context.getParams().getOptions());
-    election::Election::Client instance = sdk::adapt(std::make_unique<FastLeader>(timing));
-    context.getResults().setInstance(instance);
+    context.getResults().setInstance(
+        sdk::direct<election::Election>(sdk::adapt(std::make_unique<FastLeader>(timing))));
     return kj::READY_NOW;
   }
 };

@@ -84,7 +84,7 @@ void writeRuns(const SegmentLog& log, bool withLost, storage::Log::Builder out) 
 }
 
 kj::Array<capnp::word> Catalog::writeContext() {
-  capnp::MallocMessageBuilder message;
+  capnp::MallocMessageBuilder message(256);
   auto root = message.initRoot<storage::Storage::OpenResults>();
   auto segments = root.initChain(chain.size());
   unsigned n = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the file storage says of itself, its options, and its factory.
 #include "plugins/storage/file/file_storage.h"
+#include "sdk/direct.h"
 #include "sdk/options.h"
 #include "sdk/plugin.h"
 
@@ -40,7 +41,8 @@ public:
     settings.purgeInterval =
         options.duration("purgeInterval", 0 * kj::SECONDS, 0 * kj::SECONDS, 365 * kj::DAYS);
     options.finish();
-    context.getResults().setInstance(kj::heap<FileStorage>(environment, settings));
+    context.getResults().setInstance(
+        sdk::direct<storage::Storage>(kj::heap<FileStorage>(environment, settings)));
     return kj::READY_NOW;
   }
 

@@ -21,7 +21,7 @@ kj::Array<capnp::word> extraOf(storage::Write::Reader write) {
       write.getFacts().size() == 0 && !write.hasNext()) {
     return nullptr;
   }
-  capnp::MallocMessageBuilder message;
+  capnp::MallocMessageBuilder message(64);
   auto out = message.initRoot<storage::Write>();
   out.setSegment(write.getSegment());
   if (write.hasBase()) out.setBase(write.getBase());
