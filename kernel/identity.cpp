@@ -4,6 +4,8 @@
 #include <kj/debug.h>
 #include <map>
 #include <sstream>
+#include <string_view>
+#include "sdk/crc32c.h"
 #include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
@@ -14,12 +16,24 @@ const kj::PathPtr identityPath() {
   return path;
 }
 
+/// The last line, over all before it: a flipped bit must not make a server forget what it lost.
+kj::String checkOf(kj::StringPtr text) {
+  return kj::str("check ", kj::hex(sdk::crc32c(0, text.begin(), text.size())), "\n");
+}
+
 }  // namespace
 
 Identity readIdentity(const kj::Directory& data, const std::string& cluster, core::MemberId server) {
   Identity identity;
   KJ_IF_MAYBE(file, data.tryOpenFile(identityPath())) {
-    std::istringstream lines((*file)->readAllText().cStr());
+    auto text = (*file)->readAllText();
+    kj::StringPtr whole = text;
+    std::size_t end = std::string_view(text.cStr(), text.size()).rfind("check ");
+    bool intact = end < text.size() && checkOf(kj::heapString(whole.slice(0, end))) == whole.slice(end);
+    KJ_REQUIRE(intact, "the file `identity` of this data directory is damaged, and with it what this "
+               "server knew of its own promises: wipe the directory and start the server again, it "
+               "will learn from the others");
+    std::istringstream lines(text.cStr());
     std::map<std::string, std::string> values;
     for (std::string line; std::getline(lines, line);) {
       auto space = line.find(' ');
@@ -43,7 +57,7 @@ void writeIdentity(const kj::Directory& data, const Identity& identity) {
                       "\nincarnation ", identity.incarnation, "\nlost ", identity.lost,
                       "\nfounded ", identity.founded ? 1 : 0, "\n");
   auto replacer = data.replaceFile(identityPath(), kj::WriteMode::CREATE | kj::WriteMode::MODIFY);
-  replacer->get().writeAll(text);
+  replacer->get().writeAll(kj::str(text, checkOf(text)));
   if (!MUTANT("kernel.sync.identity")) replacer->get().sync();
   replacer->commit();
   if (!MUTANT("kernel.sync.identity")) data.sync();

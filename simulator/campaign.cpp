@@ -10,6 +10,8 @@ namespace {
 constexpr auto CONVERGENCE = 10 * kj::SECONDS;
 /// A server that lost its disk learns everything and is named by a seal.
 constexpr auto HEALING_OF_WIPED = 15 * kj::SECONDS;
+/// One whose disk rotted may find that only now, stop twice, and begin anew.
+constexpr auto HEALING_OF_DAMAGED = 30 * kj::SECONDS;
 
 kernel::Config drawConfig(std::uint64_t seed) {
   auto random = Random(seed).split("config");
@@ -18,10 +20,10 @@ kernel::Config drawConfig(std::uint64_t seed) {
   shape.observers = random.chance(20);
   // Small files are filled, followed by the next and used again all the time.
   shape.storage = random.chance(10) ? "walSize: 1MiB" : "walSize: 64KiB";
-  if (random.chance(70)) shape.snapshotsEvery = random.between(20, 200);
-  return makeConfig(shape, "seed " + std::to_string(seed));
   // A leader's pings are most of what happens while clients are quiet.
   shape.heartbeat = random.chance(25) ? "100ms" : "250ms";
+  if (random.chance(70)) shape.snapshotsEvery = random.between(20, 200);
+  return makeConfig(shape, "seed " + std::to_string(seed));
 }
 
 class Campaign final {
@@ -33,7 +35,12 @@ class Campaign final {
                settings.record ? &events : nullptr},
               config, wiring),
         faults(stage.world, Random(settings.seed).split("faults"), stage.story,
-               [this](core::MemberId id) { stage.gone(id); }, settings.onlyFaults) {}
+               [this](core::MemberId id) { stage.gone(id); }, settings.onlyFaults) {
+    stage.history.stood = [this](core::MemberId id, const core::Standing& standing) {
+      faults.stood(id, standing);
+    };
+    stage.stopped = [this](core::MemberId id) { faults.stopped(id); };
+  }
 
   CampaignResult run() {
     auto& story = stage.story;
@@ -77,7 +84,11 @@ class Campaign final {
   }
 
   kj::Duration patience() const {
-    return stage.story.counters.count("wipes") > 0 ? HEALING_OF_WIPED : CONVERGENCE;
+    auto& counters = stage.story.counters;
+    if (counters.count("damage found") + counters.count("stopped over damage") > 0) {
+      return HEALING_OF_DAMAGED;
+    }
+    return counters.count("wipes") > 0 ? HEALING_OF_WIPED : CONVERGENCE;
   }
 };
 
@@ -123,7 +134,19 @@ const std::vector<std::string>& coverageWanted() {
                                                   "events told",
                                                   "links broken",
                                                   "sectors lost",
-                                                  "stopped after a disk error"};
+                                                  "stopped after a disk error",
+                                                  "bit rot",
+                                                  "misdirected write",
+                                                  "stale sector",
+                                                  "full disk",
+                                                  "refused for want of space",
+                                                  "slow sync",
+                                                  "damage found",
+                                                  "stopped over damage",
+                                                  "powered off while recovering",
+                                                  "pauses of all",
+                                                  "watches renewed",
+                                                  "reads outside of sessions"};
   return wanted;
 }
 

@@ -72,11 +72,34 @@ void Disk::resize(Inode& inode, std::uint64_t size) {
   inode.size = size;
 }
 
-void Disk::sync(Inode& inode) {
-  for (auto number : inode.touched) inode.isTouched[number] = false;
+void Disk::sync(Inode& inode, bool remember) {
+  inode.syncs++;
+  auto* old = inode.before.data();
+  for (auto number : inode.touched) {
+    inode.isTouched[number] = false;
+    inode.doomed.erase(number);
+    if (inode.syncedAt.size() <= number) inode.syncedAt.resize(number + 1);
+    inode.syncedAt[number] = inode.syncs;
+    if (remember) inode.older[number].assign(old, old + SECTOR);
+    old += SECTOR;
+  }
   inode.touched.clear();
   inode.before.clear();
   inode.resized = false;
+}
+
+void Disk::failSync(const std::string& file) {
+  auto found = current.find(file);
+  if (found == current.end()) return;
+  auto& inode = *found->second;
+  auto* old = inode.before.data();
+  for (auto number : inode.touched) {
+    inode.isTouched[number] = false;
+    inode.doomed.try_emplace(number, old, old + SECTOR);
+    old += SECTOR;
+  }
+  inode.touched.clear();
+  inode.before.clear();
 }
 
 void Disk::lose(Inode& inode) {
@@ -88,14 +111,20 @@ void Disk::lose(Inode& inode) {
     }
     old += SECTOR;
   }
+  for (auto& [number, content] : inode.doomed) {
+    memcpy(inode.sector(number), content.data(), SECTOR);
+    sectorsLost++;
+  }
+  inode.doomed.clear();
   if (inode.resized && random.chance(50)) inode.size = inode.sizeBefore;
   if (inode.size < inode.bytes.size()) {
     memset(inode.bytes.data() + inode.size, 0, inode.bytes.size() - inode.size);
   }
-  sync(inode);
+  sync(inode, false);
 }
 
 void Disk::crash() {
+  undoStray();
   if (!sinceSync.empty()) {
     auto kept = random.below(sinceSync.size() + 1);
     if (kept > 0) durable = sinceSync[kept - 1];
@@ -109,15 +138,6 @@ void Disk::wipe() {
   current.clear();
   durable.clear();
   sinceSync.clear();
-}
-
-bool Disk::flip(const std::string& file, std::uint64_t offset, unsigned bit) {
-  auto found = current.find(file);
-  if (found == current.end() || offset >= found->second->size) return false;
-  auto& bytes = found->second->bytes;
-  if (offset >= bytes.size()) bytes.resize((offset / SECTOR + 1) * SECTOR);
-  bytes[offset] ^= 1 << (bit % 8);
-  return true;
 }
 
 std::vector<std::string> Disk::names() const {
@@ -144,7 +164,8 @@ class SimulatedFile final : public kj::File {
   }
   void sync() const override {
     disk.tell(DiskOperation::SYNC, name);
-    Disk::sync(*inode);
+    disk.syncs++;
+    Disk::sync(*inode, disk.remembersOlder);
   }
   void datasync() const override { sync(); }
   kj::Own<const kj::FsNode> cloneFsNode() const override {
@@ -165,10 +186,13 @@ class SimulatedFile final : public kj::File {
   }
   void write(std::uint64_t offset, kj::ArrayPtr<const kj::byte> data) const override {
     disk.tell(DiskOperation::WRITE, name, offset, data.size());
+    disk.needSpace(inode.get(), offset + data.size());
+    if (disk.goesAstray(name, inode, offset, data)) return;
     Disk::write(*inode, offset, data);
   }
   void zero(std::uint64_t offset, std::uint64_t size) const override {
     disk.tell(DiskOperation::WRITE, name, offset, size);
+    disk.needSpace(inode.get(), offset + size);
     Disk::zero(*inode, offset, size);
   }
   void truncate(std::uint64_t size) const override {
@@ -230,6 +254,7 @@ class SimulatedFolder final : public kj::Directory {
     }
     if (!kj::has(mode, kj::WriteMode::CREATE)) return nullptr;
     disk.tell(DiskOperation::CREATE, name);
+    disk.needSpace(nullptr, 0);
     auto inode = std::make_shared<Disk::Inode>();
     disk.current[name] = inode;
     disk.renamed();

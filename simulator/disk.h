@@ -35,14 +35,40 @@ class Disk {
   /// what was done to names.
   void crash();
   /// The process stops and the machine does not: everything survives.
-  void stop() {}
+  void stop() { undoStray(); }
   /// Everything is gone.
   void wipe();
 
-  /// Flips one bit of a byte of this file if it is that long; true if it did.
-  bool flip(const std::string& file, std::uint64_t offset, unsigned bit);
   std::vector<std::string> names() const;
   std::uint64_t sizeOf(const std::string& file) const;
+
+  // What disks do to data at rest and to writes; see disk_rot.cpp.
+  struct Place {
+    std::string file;
+    std::uint64_t sector;
+  };
+  /// Sectors that hold something, in files of this prefix, synced, and their file synced at least so
+  /// often again since.
+  std::vector<Place> settled(const std::string& prefix, std::uint64_t syncsSince) const;
+  /// One bit of it is another from now on.
+  void flip(const Place& place, std::uint64_t bit);
+  /// It holds what it held before it was written last; false if nobody remembers that.
+  bool goBack(const Place& place);
+  bool remembersOlder = false;
+  /// The next write to a file of this prefix lands at this place instead, and is called done. If the
+  /// power goes or the process ends before two more syncs of the file, it did not happen: a disk that
+  /// loses the very last of what it called synced is none that a protocol can make good.
+  void misdirect(const std::string& prefix, const Place& instead) { stray = {prefix, instead}; }
+  bool misdirecting() const { return !stray.first.empty(); }
+
+  /// The sync of this file fails: what it was to make durable never is, whatever is read back meanwhile and
+  /// however often the file is synced again. (Rebello et al., "Can applications recover from fsync failures?")
+  void failSync(const std::string& file);
+
+  /// No space: what makes a file or makes it longer fails. Told of each such failure.
+  bool full = false;
+  std::function<void()> refused;
+  std::uint64_t syncs = 0;
 
   /// What a crash loses is drawn from here from now on.
   void chance(Random next) { random = next; }
@@ -64,6 +90,10 @@ class Disk {
     std::vector<bool> isTouched;         ///< by number of sector
     std::uint64_t sizeBefore = 0;
     bool resized = false;
+    std::uint64_t syncs = 0;
+    std::vector<std::uint64_t> syncedAt;  ///< by number of sector: which of the syncs; 0: none
+    std::map<std::uint64_t, std::vector<kj::byte>> doomed;  ///< by number of sector: what a crash leaves
+    std::map<std::uint64_t, std::vector<kj::byte>> older;  ///< what sectors held before that
 
     kj::byte* sector(std::uint64_t number) { return bytes.data() + number * SECTOR; }
     /// Makes room for this sector and keeps what it held.
@@ -71,7 +101,16 @@ class Disk {
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
+  /// A write that landed elsewhere, as long as it can be taken back.
+  struct Strayed {
+    std::shared_ptr<Inode> meant, hit;
+    std::uint64_t offset = 0, hitOffset = 0, syncs = 0;
+    std::vector<kj::byte> data, overwritten;
+  };
+
   Random random;
+  std::pair<std::string, Place> stray;
+  std::shared_ptr<Strayed> strayed;
   Names current, durable;
   std::vector<Names> sinceSync;  ///< the names after each unsynced change, oldest first
 
@@ -82,8 +121,12 @@ class Disk {
   static void zero(Inode& inode, std::uint64_t offset, std::uint64_t size);
   static std::size_t read(const Inode& inode, std::uint64_t offset, kj::ArrayPtr<kj::byte> out);
   static void resize(Inode& inode, std::uint64_t size);
-  static void sync(Inode& inode);
+  static void sync(Inode& inode, bool remember);
   void lose(Inode& inode);
+  bool goesAstray(const std::string& file, const std::shared_ptr<Inode>& inode,
+                  std::uint64_t offset, kj::ArrayPtr<const kj::byte> data);
+  void undoStray();
+  void needSpace(const Inode* inode, std::uint64_t end);
 };
 
 }  // namespace polyquorum::simulator

@@ -27,7 +27,13 @@ kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
   busyUntil = std::max(busyUntil, clock.now()) + takes;
   return clock.atTime(busyUntil)
       .exclusiveJoin(died.addBranch())
-      .then([work = kj::mv(work)]() mutable { work(); });
+      .then([this, work = kj::mv(work)]() mutable -> kj::Promise<void> {
+        auto before = disk.syncs;
+        work();
+        if (disk.syncs == before || timing.sync == 0 * kj::SECONDS) return kj::READY_NOW;
+        busyUntil = std::max(busyUntil, clock.now() + timing.sync);
+        return clock.afterDelay(timing.sync).exclusiveJoin(died.addBranch());
+      });
 }
 
 }  // namespace polyquorum::simulator

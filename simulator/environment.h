@@ -19,6 +19,7 @@ struct DiskTiming {
   kj::Duration most = 2 * kj::MILLISECONDS;
   double stallPercent = 0;  ///< of jobs that take `stall` longer
   kj::Duration stall = 2 * kj::SECONDS;
+  kj::Duration sync = 0 * kj::SECONDS;  ///< until it is told that a sync was done
 };
 
 /// What a stopped process does not notice: everything waits here until it goes on.

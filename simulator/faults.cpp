@@ -11,13 +11,15 @@ constexpr auto TRAP_TIME = 10 * kj::SECONDS;
 
 }  // namespace
 
-const char* const Faults::NAMES[KINDS] = {"kill",       "power off",    "power off while writing",
+const char* const Faults::NAMES[ALL_KINDS] = {"kill",       "power off",    "power off while writing",
                                           "all down",   "pause",        "isolate",
                                           "one way",    "bridge",       "flap",
                                           "slow links", "resets",       "conflate loss",
                                           "slow disk",  "stalled disk", "wipe",
                                           "clock skew", "disk error",
-                                          "power off while recovering"};
+                                          "power off while recovering",
+                                          "bit rot",    "misdirected write", "stale sector",
+                                          "full disk",  "slow sync"};
 
 Faults::Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone,
                Only only)
@@ -27,6 +29,8 @@ Faults::Faults(World& world, Random random, Story& story, std::function<void(cor
       story(story),
       gone(std::move(gone)),
       only(std::move(only)),
+      diskTimes(random.split("times of disks")),
+      nextOfDisks(world.timer().now()),
       nextFault(world.timer().now()) {
   for (auto& [id, server] : world.servers) ids.push_back(id);
   auto draw = random.split("kinds");
@@ -35,16 +39,18 @@ Faults::Faults(World& world, Random random, Story& story, std::function<void(cor
   }
   meanMs = draw.between(800, 6000);
   nextFault += 2 * kj::SECONDS;
+  drawDiskKinds();
 }
 
 std::string Faults::describe() const {
   std::string out = "a fault every " + std::to_string(meanMs) + " ms of:";
   for (auto kind : enabled) out += std::string(" ") + NAMES[kind] + ",";
+  for (auto kind : enabledOfDisks) out += std::string(" ") + NAMES[kind] + ",";
   return out;
 }
 
 kj::TimePoint Faults::next() const {
-  auto at = healed ? world.timer().now() + 1 * kj::HOURS : nextFault;
+  auto at = healed ? world.timer().now() + 1 * kj::HOURS : std::min(nextFault, nextOfDisks);
   return plans.empty() ? at : std::min(at, plans.begin()->first);
 }
 
@@ -72,11 +78,13 @@ void Faults::act() {
     plans.erase(plans.begin());
     action();
   }
+  actOnDisks();
   if (healed || now < nextFault) return;
   nextFault = now + times.between(meanMs / 4, meanMs * 7 / 4) * kj::MILLISECONDS;
   planned++;
   if (enabled.empty() || !takesPart(only, planned)) return;
   auto draw = std::make_shared<Source>(random.split("fault " + std::to_string(planned)));
+  draw->number = planned;
   auto kind = enabled[draw->below(enabled.size())];
   inject(kind, draw);
 }
@@ -84,14 +92,14 @@ void Faults::act() {
 /// A fault takes place; what it plans from here on is its duration.
 void Faults::took(Draw& draw, Kind kind, std::vector<core::MemberId> victims,
                   const std::string& text) {
-  done.push_back({planned, NAMES[kind], std::move(victims), world.now() / kj::MICROSECONDS / 1000.0});
+  done.push_back({draw->number, NAMES[kind], std::move(victims), world.now() / kj::MICROSECONDS / 1000.0});
   draw->injection = &done.back();
   Event event;
   event.kind = Event::FAULT;
   event.server = done.back().victims.size() == 1 ? done.back().victims[0] : 0;
-  event.id = planned;
+  event.id = draw->number;
   event.what = NAMES[kind];
-  event.text = text + " (fault " + std::to_string(planned) + ")";
+  event.text = text + " (fault " + std::to_string(draw->number) + ")";
   story.tell(std::move(event));
 }
 
@@ -171,7 +179,15 @@ void Faults::inject(Kind kind, Draw draw) {
     }
     case POWER_OFF_RECOVERING:
       return setTrap(draw);
-    case KINDS:
+    case BIT_ROT:
+    case MISDIRECTED_WRITE:
+    case STALE_SECTOR:
+      return rot(kind, draw);
+    case FULL_DISK:
+      return fullDisk(draw);
+    case SLOW_SYNC:
+      return slowSync(draw);
+    case ALL_KINDS:
       return;
   }
 }
@@ -211,6 +227,8 @@ void Faults::restartStopped(core::MemberId id) {
 void Faults::stopped(core::MemberId id) {
   if (!world.servers.at(id).up()) return;
   down(id, true);
+  repair(id);
+  if (healed) return up(id);
   restartStopped(id);
 }
 
@@ -223,7 +241,7 @@ void Faults::cutBoth(core::MemberId a, core::MemberId b, bool told) {
 
 /// Undoes these cuts; a pair that another fault has cut too stays cut.
 void Faults::healLater(const Pairs& pairs, Draw draw) {
-  plan(draw, 100, draw->chance(30) ? 15000 : 4000, [this, pairs, number = planned]() {
+  plan(draw, 100, draw->chance(30) ? 15000 : 4000, [this, pairs, number = draw->number]() {
     story.tell(Event::CURE, 0, "the network heals (fault " + std::to_string(number) + ")");
     for (auto& [from, to] : pairs) world.network->heal(from, to);
   });
@@ -368,7 +386,7 @@ bool Faults::allVote() {
 
 void Faults::wipe(Draw draw) {
   auto id = someone(draw);
-  if (!allVote()) return;
+  if (!allVote() || !mayWipe(id)) return;
   took(draw, WIPE, {id}, "server " + std::to_string(id) + " loses power and its disk");
   down(id, true);
   story.count("wipes");
@@ -386,6 +404,7 @@ void Faults::heal() {
   for (auto id : ids) {
     auto& server = world.servers.at(id);
     server.diskTiming = DiskTiming();
+    server.disk->full = false;
     server.powerOffIn = 0;
     server.disk->hook = nullptr;
     if (server.powerless || server.diskFailed) down(id, true);

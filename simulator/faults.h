@@ -67,14 +67,22 @@ class Faults {
     CLOCK_SKEW,
     DISK_ERROR,
     POWER_OFF_RECOVERING,
-    KINDS
+    KINDS,
+    // What disks do; drawn apart, see faults_disks.cpp.
+    BIT_ROT = KINDS,
+    MISDIRECTED_WRITE,
+    STALE_SECTOR,
+    FULL_DISK,
+    SLOW_SYNC,
+    ALL_KINDS
   };
-  static const char* const NAMES[KINDS];
+  static const char* const NAMES[ALL_KINDS];
 
   /// The source of one fault's draws, which lives until the fault's end is done.
   struct Source : Random {
     using Random::Random;
     explicit Source(Random random) : Random(random) {}
+    unsigned number = 0;
     Injection* injection = nullptr;  ///< once it took place
   };
   using Draw = std::shared_ptr<Source>;
@@ -90,6 +98,13 @@ class Faults {
   std::vector<Kind> enabled;
   std::uint64_t meanMs = 3000;
   unsigned planned = 0;
+  // What disks do. Only disks of a minority of the voters are ever damaged.
+  Random diskTimes;
+  std::vector<Kind> enabledOfDisks;
+  std::vector<core::MemberId> unsound;
+  std::map<core::MemberId, unsigned> stops;  ///< over damage, since its disk was whole
+  unsigned plannedOfDisks = 0;
+  kj::TimePoint nextOfDisks;
   std::deque<Injection> done;
   bool healed = false;
   kj::TimePoint nextFault;
@@ -122,6 +137,13 @@ class Faults {
   void weather(Kind kind, Draw draw);
   void disk(Kind kind, Draw draw);
   void wipe(Draw draw);
+  void drawDiskKinds();
+  void actOnDisks();
+  bool mayWipe(core::MemberId id) const;
+  void rot(Kind kind, Draw draw);
+  void fullDisk(Draw draw);
+  void slowSync(Draw draw);
+  void repair(core::MemberId id);
   core::MemberId someone(Draw& draw) { return ids[draw->below(ids.size())]; }
   bool allVote();
 };

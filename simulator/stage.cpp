@@ -2,6 +2,7 @@
 // One run on its stage; see stage.h.
 #include "simulator/stage.h"
 #include <kj/debug.h>
+#include "simulator/trap.h"
 
 namespace polyquorum::simulator {
 namespace {
@@ -26,6 +27,11 @@ void copy(coordination::Request::Reader from, coordination::Request::Builder to)
     default:
       KJ_FAIL_ASSERT("the workload asks nothing else");
   }
+}
+
+/// A server with a damaged disk may stop, but it must say why.
+bool speaksOfDamage(const std::string& why) {
+  return why.find("damaged") != why.npos || why.find("not whole") != why.npos;
 }
 
 }  // namespace
@@ -75,6 +81,10 @@ Stage::Stage(const StageSettings& settings, const kernel::Config& config,
     if (!world.observer(id)) history.ledger.voters.insert(id);
   }
   world.wiped = [this](core::MemberId id) { history.ledger.wiped(id); };
+  world.damaged = [this](core::MemberId id) { history.ledger.damaged(id); };
+  onEscape([this](const std::string& function, const std::string& caller) {
+    story.violate("outside-world", caller + " called " + function);
+  });
   history.expired = [this](std::uint64_t session, std::uint64_t incarnation) {
     for (auto& client : clients) client->expired(session, incarnation);
   };
@@ -90,6 +100,7 @@ Stage::Stage(const StageSettings& settings, const kernel::Config& config,
 Stage::~Stage() noexcept(false) {
   tasks = nullptr;
   world.shutDown();
+  onEscape(nullptr);
 }
 
 void Stage::begin() {
@@ -115,6 +126,9 @@ void Stage::converge(const std::string& when, kj::Duration within) {
   std::string lacks;
   while (world.timer().now() < end && !story.violation()) {
     world.runUntil(world.timer().now() + LOOK_EVERY);
+    for (auto id : stoppedByThemselves()) {
+      if (stopped) stopped(id);
+    }
     lacks = missing();
     if (lacks.empty()) return;
   }
@@ -199,6 +213,9 @@ void Stage::failed(core::MemberId id, const kj::Exception& why) {
   if (world.servers.at(id).diskFailed) {
     story.tell(Event::LOG, id, why.getDescription().cStr());
     story.count("stopped after a disk error");
+  } else if (world.servers.at(id).rotten && speaksOfDamage(why.getDescription().cStr())) {
+    story.tell(Event::LOG, id, why.getDescription().cStr());
+    story.count("stopped over damage");
   } else {
     story.violate("node", line);
   }
@@ -208,6 +225,7 @@ void Stage::failed(core::MemberId id, const kj::Exception& why) {
 
 void Stage::logged(core::MemberId id, sdk::Level level, kj::StringPtr line) {
   if (line.startsWith("snapshot.taken")) story.count("images taken");
+  if (line.startsWith("storage.damaged")) story.count("damage found");
   if (level < sdk::Level::INFO && !story.detailed()) return;
   story.tell(Event::LOG, id, line.cStr());
 }

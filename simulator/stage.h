@@ -45,6 +45,8 @@ class Stage final : public Roads, public kj::TaskSet::ErrorHandler {
   World world;
   History history;
 
+  /// Told of each server that stopped by itself while converge() waits.
+  std::function<void(core::MemberId)> stopped;
   /// Told before a server answers a client or tells it something; may silence the server.
   std::function<void(core::MemberId)> beforeDelivery;
 

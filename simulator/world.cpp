@@ -2,6 +2,7 @@
 // The simulated world; see world.h.
 #include "simulator/world.h"
 #include <kj/debug.h>
+#include "simulator/trap.h"
 #include "simulator/arena.h"
 
 namespace polyquorum::simulator {
@@ -39,6 +40,7 @@ void World::shutDown() {
 }
 
 void World::run(kj::Duration duration, const std::function<bool()>& stop) {
+  Inside inside;
   auto until = port.timer().now() + duration;
   while (port.timer().now() < until && !(stop && stop())) {
     // In pieces, so that stop is asked; a piece is one timer's worth of events or a millisecond.
@@ -49,6 +51,7 @@ void World::run(kj::Duration duration, const std::function<bool()>& stop) {
 }
 
 void World::runUntil(kj::TimePoint moment) {
+  Inside inside;
   if (port.timer().now() >= moment) return;
   auto pair = kj::newPromiseAndFulfiller<void>();
   interruption = kj::mv(pair.fulfiller);
@@ -96,11 +99,13 @@ void World::failDiskAt(core::MemberId id, std::uint64_t countdown) {
   server.disk->hook = [&server, countdown](const DiskOperation& operation) mutable {
     if (operation.kind == DiskOperation::READ || countdown == 0 || --countdown > 0) return;
     server.diskFailed = true;
+    if (operation.kind == DiskOperation::SYNC) server.disk->failSync(operation.file);
     kj::throwFatalException(KJ_EXCEPTION(FAILED, "input/output error (simulated)"));
   };
 }
 
 void World::start(core::MemberId id) {
+  Inside inside;
   auto& server = servers.at(id);
   KJ_REQUIRE(!server.up(), "this server is up already", id);
   server.lives++;
@@ -136,6 +141,7 @@ void World::start(core::MemberId id) {
 
 void World::end(Server& server) {
   if (!server.up()) return;
+  Inside inside;
   server.environment->end();
   network->leave(server.id);
   server.watch = kj::NEVER_DONE;

@@ -29,6 +29,7 @@ struct Server {
   std::int64_t wallSkewMs = 0;
   DiskTiming diskTiming;
   std::uint64_t powerOffIn = 0;  ///< operations of its disk; 0: not planned
+  bool rotten = false;      ///< its disk was damaged on purpose: it may find that, and stop by itself
   bool diskFailed = false;  ///< an operation failed in this life: the server may stop by itself
   bool powerless = false;        ///< the plan came true: powerOff is due
 
@@ -86,9 +87,15 @@ class World {
   void silence(core::MemberId id);
   /// Ends every process; before what makeApi and makeWitness made them look at is gone.
   void shutDown();
+  /// Its disk is about to be damaged: what it finds and says from now on is excused, until it is wiped.
+  void spoil(core::MemberId id) {
+    servers.at(id).rotten = true;
+    if (damaged) damaged(id);
+  }
   bool observer(core::MemberId id) const { return config.server(id)->observer; }
   void wipe(core::MemberId id) {
     servers.at(id).disk->wipe();
+    servers.at(id).rotten = false;
     if (wiped) wiped(id);
   }
 
@@ -99,7 +106,8 @@ class World {
   ApiMaker makeApi;
   WitnessMaker makeWitness;
   FailureSink failed;
-  std::function<void(core::MemberId)> wiped;  ///< its disk lost everything
+  std::function<void(core::MemberId)> wiped;    ///< its disk lost everything
+  std::function<void(core::MemberId)> damaged;  ///< its disk was damaged on purpose
   WorldLog log;
   /// Told before a parcel of a server leaves; may silence it.
   std::function<void(core::MemberId)> beforeParcel;

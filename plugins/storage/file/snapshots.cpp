@@ -23,6 +23,16 @@ kj::String imageName(Index index) {
 
 kj::Path pathOf(kj::StringPtr name) { return kj::Path(kj::heapString(name)); }
 
+/// A read may fail once and succeed after. What fails twice is taken for unreadable, for good.
+template <typename Work>
+auto twice(Work&& work) {
+  try {
+    return work();
+  } catch (const kj::Exception&) {
+    return work();
+  }
+}
+
 }  // namespace
 
 /// Fills one staged file. Dead as soon as a newer stage begins.
@@ -103,9 +113,11 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
     if (!name.startsWith(PREFIX)) continue;
     bool staging = name.endsWith(STAGING);
     try {
-      ImageReader reader(directory->openFile(pathOf(name)), name);
-      auto at = reader.header().getAt();
-      StoredImage image{at.getStamp(), at.getIndex(), kj::heapString(name), reader.fileBytes()};
+      auto image = twice([&]() {
+        ImageReader reader(directory->openFile(pathOf(name)), name);
+        auto at = reader.header().getAt();
+        return StoredImage{at.getStamp(), at.getIndex(), kj::heapString(name), reader.fileBytes()};
+      });
       if (staging) {
         bool wanted = std::any_of(adopted.begin(), adopted.end(), [&](auto& position) {
           return position.index == image.index && position.stamp == image.stamp;
@@ -124,7 +136,10 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
                    images.end());
       images.push_back(kj::mv(image));
     } catch (const kj::Exception& e) {
-      if (staging) {
+      bool used = std::any_of(adopted.begin(), adopted.end(), [&](auto& position) {
+        return name.startsWith(kj::str(imageName(position.index), '.'));
+      });
+      if (staging && !used) {
         directory->tryRemove(pathOf(name));  // a stage that a crash cut short
       } else {
         findings.push_back(e.getDescription().cStr());
@@ -145,9 +160,11 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
 
 bool Snapshots::proven(const StoredImage& image, std::vector<std::string>& findings) const {
   try {
-    ImageReader reader(directory->openFile(pathOf(image.name)), image.name);
-    while (reader.read(std::numeric_limits<std::uint64_t>::max()).size() > 0) {}
-    return true;
+    return twice([&]() {
+      ImageReader reader(directory->openFile(pathOf(image.name)), image.name);
+      while (reader.read(std::numeric_limits<std::uint64_t>::max()).size() > 0) {}
+      return true;
+    });
   } catch (const kj::Exception& e) {
     findings.push_back(e.getDescription().cStr());
     return false;
