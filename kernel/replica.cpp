@@ -77,7 +77,10 @@ kj::Maybe<kj::Promise<void>> Replica::refill() {
     KJ_REQUIRE(entries.size() > 0 && entries[0].getIndex() == first,
                "a decided entry is neither in memory nor on this disk: the log is damaged; wipe this "
                "server's data directory and start it again, it will learn from the others", first);
+    replay.clear();
     for (auto entry : entries) {
+      // Behind a hole is what the next read is for: it asks for the hole itself.
+      if (entry.getIndex() != first + replay.size()) break;
       MailEntry copy{entry.getIndex(), entry.getStamp(), nullptr};
       if (entry.getBody().size() > 0) copy.body = copyBody(entry.getBody());
       replay.push_back(kj::mv(copy));
