@@ -33,7 +33,9 @@ interface Storage @0xa32abb9d54c201e6 {
   load @4 () -> (header :Types.Snapshot, image :Source);
   # The snapshot in use.
 
-  usage @5 () -> (bytes :UInt64, bytesFree :UInt64, writesWaiting :UInt32);
+  usage @5 () -> (bytes :UInt64, bytesFree :UInt64, writesWaiting :UInt32, bytesNeeded :UInt64);
+  # Cheap: asked every second. bytesNeeded: with less free than this, writes that make the state grow
+  # are refused, so that the rest (deletes, sessions, elections, snapshots) can still be written.
 }
 
 struct Write @0xf7138ca66973fcb2 {

@@ -50,8 +50,9 @@ const std::vector<KeyText>& kernelKeys() {
        "Requests that wait in one server; above it clients are slowed down. ZooKeeper: "
        "globalOutstandingLimit."},
       {"limits.memory", "1GiB", "64MiB .. 16384GiB",
-       "Memory of one server. Today it bounds only the answers that wait for clients: an eighth of "
-       "it for each API; above, requests are answered overloaded."},
+       "Memory of one server. The state may take three quarters of it; above, writes that make it grow "
+       "are answered overloaded, deletes and reads go on. Answers that wait for clients may take an "
+       "eighth of it for each API."},
       {"loop.busyPollUs", "200", "0 .. 10000",
        "How many microseconds a server looks for events before it sleeps, while they come in quick "
        "succession: a lone client's write takes a third less. 0 saves CPU at low load."},

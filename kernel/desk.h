@@ -6,6 +6,7 @@
 #include <kj/memory.h>
 #include <kj/timer.h>
 #include <cstdint>
+#include <string>
 #include "interfaces/coordination.capnp.h"
 #include "kernel/body.h"
 #include "kernel/config.h"
@@ -30,6 +31,9 @@ public:
 
   /// One letter to the desk of another member. In order within a link; lost with it.
   virtual void post(core::MemberId to, kj::Array<kj::byte> letter) = 0;
+
+  /// Why writes that make the state grow are not taken now; empty: they are.
+  virtual std::string refuses() = 0;
 
   /// What is applied here.
   virtual state::State& state() = 0;

@@ -14,22 +14,37 @@ constexpr std::uint64_t OUTBOX_SHARE = 8;
 /// Places of requests that are gone are dropped when they outnumber the others this often.
 constexpr std::size_t PLACES_PER_REQUEST = 8, PLACES_MIN = 16384;
 
+struct Kind {
+  polyquorum::Operation::Which which;
+  bool grows;  ///< may make the state larger
+};
+
+bool grows(polyquorum::Operation::Reader operation) {
+  if (operation.isCreate() || operation.isSetData()) return true;
+  if (!operation.isMulti()) return false;
+  for (auto part : operation.getMulti()) {
+    if (part.isCreate() || part.isSetData()) return true;
+  }
+  return false;
+}
+
 /// What an operation is; nothing if the bytes are not one.
-kj::Maybe<polyquorum::Operation::Which> kindOf(capnp::Data::Reader bytes) {
+kj::Maybe<Kind> kindOf(capnp::Data::Reader bytes) {
   auto aligned = reinterpret_cast<std::uintptr_t>(bytes.begin()) % sizeof(capnp::word) == 0;
   if (bytes.size() < sizeof(capnp::word) || bytes.size() % sizeof(capnp::word) != 0 || !aligned ||
       bytes.size() > OPERATION_BYTES_MAX) {
     return nullptr;
   }
-  kj::Maybe<polyquorum::Operation::Which> which;
+  kj::Maybe<Kind> kind;
   auto fault = kj::runCatchingExceptions([&] {
     capnp::FlatArrayMessageReader reader(
         kj::arrayPtr(reinterpret_cast<const capnp::word*>(bytes.begin()),
                      bytes.size() / sizeof(capnp::word)));
-    which = reader.getRoot<polyquorum::Operation>().which();
+    auto operation = reader.getRoot<polyquorum::Operation>();
+    kind = Kind{operation.which(), grows(operation)};
   });
   if (fault != nullptr) return nullptr;
-  return which;
+  return kind;
 }
 
 }  // namespace
@@ -131,16 +146,19 @@ bool DeskHome::full(unsigned door, Request request) {
 
 void DeskHome::write(HomeSession& session, Request request) {
   auto operation = request.getOperation();
-  bool good = false;
+  bool good = false, grows = false;
   KJ_IF_MAYBE (kind, kindOf(operation)) {
-    good = *kind != polyquorum::Operation::ATTACH && *kind != polyquorum::Operation::EXPIRE &&
-           *kind != polyquorum::Operation::REAP;
+    auto which = kind->which;
+    good = which != polyquorum::Operation::ATTACH && which != polyquorum::Operation::EXPIRE &&
+           which != polyquorum::Operation::REAP;
+    grows = kind->grows;
   }
   if (!good) {
     return outbox(session.door)
         .error(session.id, index, request.getToken(), Error::BAD_ARGUMENTS);
   }
   if (full(session.door, request)) return;
+  if (grows && !host.refuses().empty()) return later(session, request);  // to be refused, in its order
   CommandId id;
   id.session = session.id;
   id.incarnation = session.incarnation;
@@ -180,14 +198,17 @@ void DeskHome::loose(unsigned door, Request request) {
 
 void DeskHome::looseWrite(unsigned door, Request request) {
   auto operation = request.getOperation();
-  bool good = false, attach = false;
+  bool good = false, attach = false, grows = false;
   KJ_IF_MAYBE (kind, kindOf(operation)) {
-    good = *kind != polyquorum::Operation::DETACH && *kind != polyquorum::Operation::EXPIRE &&
-           *kind != polyquorum::Operation::REAP;
-    attach = *kind == polyquorum::Operation::ATTACH;
+    auto which = kind->which;
+    good = which != polyquorum::Operation::DETACH && which != polyquorum::Operation::EXPIRE &&
+           which != polyquorum::Operation::REAP;
+    attach = which == polyquorum::Operation::ATTACH;
+    grows = kind->grows;
   }
   if (!good) return outbox(door).error(0, index, request.getToken(), Error::BAD_ARGUMENTS);
   if (full(door, request)) return;
+  if (grows && !host.refuses().empty()) return act(nullptr, door, request);
   CommandId id;
   id.sequence = tickets.next();
   Pending pending;

@@ -110,6 +110,43 @@ TEST_CASE("driver: an image that the cores let go makes room at once (adversary,
   REQUIRE(bench.failure == "");
 }
 
+TEST_CASE("driver: without room here, at the leader or at most voters growth is refused (P1.5)") {
+  DriverBench bench;
+  core::MemberId leader = 0;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    auto standing = effects.initStanding();
+    standing.setPhase(consensus::Standing::Phase::FOLLOWING);
+    standing.setLeader(leader);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+  REQUIRE(bench.refuses() == "");
+
+  bench.diskFree = test::SlowStorage::NEEDED - 1;
+  bench.advance(1 * kj::SECONDS);
+  REQUIRE(bench.refuses().find("the disk has 99 MiB free") == 0);
+  bench.diskFree *= 2;
+  bench.advance(100 * kj::MILLISECONDS);  // looked at often while it is near
+  REQUIRE(bench.refuses() == "");
+
+  bench.tip(2, true);
+  REQUIRE(bench.refuses() == "");
+  leader = 2;
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  REQUIRE(bench.refuses().find("the leader has no room") == 0);
+  leader = 3;
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  REQUIRE(bench.refuses() == "");
+  leader = 1;
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  bench.tip(3, true);
+  REQUIRE(bench.refuses().find("most voters have no room") == 0);
+  bench.tip(3, false);
+  REQUIRE(bench.refuses() == "");
+  REQUIRE(bench.failure == "");
+}
+
 TEST_CASE("driver: a core that adopts an image it had let go stops the node, not the disk") {
   DriverBench bench;
   bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {

@@ -12,6 +12,9 @@ namespace {
 constexpr unsigned STEPS_PER_TURN = 16;        // then back to the loop: sockets are never starved
 constexpr std::size_t APPLIED_PER_TURN = 4096;
 constexpr std::size_t TAIL_BYTES = 32 << 20;   // of the log kept in memory for laggards
+constexpr auto ROOM_INTERVAL = 1 * kj::SECONDS, ROOM_INTERVAL_NEAR = 100 * kj::MILLISECONDS;
+// What the state takes beside paths and data, measured (bench/compare): of a node, of a session.
+constexpr std::uint64_t NODE_BYTES = 160, SESSION_BYTES = 400;
 
 }  // namespace
 
@@ -21,7 +24,8 @@ Driver::Driver(DriverSettings given, storage::Storage::Client storage,
     : settings(kj::mv(given)), self(settings.identity.server), storage(storage), cores(cores),
       environment(environment), postOffice(self, kj::mv(transport), *this),
       queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }, settings.witness),
-      replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment) {
+      replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment),
+      room(settings.memoryMax) {
   tasks->add(images.failed());
 }
 
@@ -155,6 +159,43 @@ void Driver::post(core::MemberId to, kj::Array<kj::byte> letter) {
   schedule();
 }
 
+/// At a leader whose disk is full nothing can be logged, and without a quorum of disks nothing decided.
+std::string Driver::refuses() {
+  lookAtMemory();
+  if (room.full()) return room.why();
+  std::size_t voters = 0, roomy = 0;
+  for (auto& member : chain.members()) {
+    auto tip = tips.find(member.id);
+    bool full = tip != tips.end() && tip->second.full;
+    if (full && member.id == standing.leader) return "the leader has no room for more; see its status";
+    if (member.role != core::Role::VOTER) continue;
+    voters++;
+    if (!full) roomy++;
+  }
+  return roomy > voters / 2 ? "" : "most voters have no room for more; see their status";
+}
+
+void Driver::lookAtMemory() {
+  auto& tree = replica.state();
+  room.memory(tree.dataBytes() + tree.nodeCount() * NODE_BYTES +
+              tree.sessionCount() * SESSION_BYTES + replica.log.bytes());
+}
+
+/// The disk is looked at before it is full.
+kj::Promise<void> Driver::watchRoom() {
+  return storage.usageRequest().send().then([this](auto usage) {
+    lookAtMemory();
+    bool wasFull = room.full();
+    room.disk(usage.getBytesFree(), usage.getBytesNeeded());
+    if (room.full() && !wasFull) {
+      log(sdk::Level::WARNING, kj::str("room.none why=\"", room.why().c_str(), "\""));
+    } else if (wasFull && !room.full()) {
+      log(sdk::Level::INFO, "room.found");
+    }
+    return environment.timer().afterDelay(room.near() ? ROOM_INTERVAL_NEAR : ROOM_INTERVAL);
+  }).then([this]() { return watchRoom(); });
+}
+
 void Driver::fill(coordination::Status::Builder status) {
   status.setSelf(self);
   status.setCluster(settings.identity.cluster);
@@ -186,6 +227,7 @@ void Driver::fill(coordination::Status::Builder status) {
     plugins[i].setName(settings.wired[i].name);
     plugins[i].setVersion(settings.wired[i].version);
   }
+  status.setRefusing(refuses());
   status.setMayVote(mayVote());
   status.setElectionMs(electionMs);
   bool leading = standing.phase == core::Standing::LEADING;

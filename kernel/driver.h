@@ -18,6 +18,7 @@
 #include "kernel/images.h"
 #include "kernel/post_office.h"
 #include "kernel/replica.h"
+#include "kernel/room.h"
 #include "kernel/seat.h"
 #include "kernel/witness.h"
 #include "kernel/write_queue.h"
@@ -42,6 +43,7 @@ struct DriverSettings {
   Identity identity;
   SnapshotSettings snapshots;
   std::vector<Wired> wired;
+  std::uint64_t memoryMax = LimitSettings().memoryBytes;
   bool durable = false;
   std::int64_t startedMs = 0;
   Witness* witness = nullptr;
@@ -72,6 +74,7 @@ public:
   void propose(core::Token token, BodyRef body) override;
   void read(core::Token token) override;
   void post(core::MemberId to, kj::Array<kj::byte> letter) override;
+  std::string refuses() override;
   state::State& state() override { return replica.state(); }
   void fill(coordination::Status::Builder status) override;
 
@@ -80,6 +83,7 @@ private:
     std::uint32_t segment = 0;
     core::Index lag = 0;                ///< entries it was behind this node when its tip came
     std::uint64_t lost = 0, incarnation = 0;
+    bool full = false;
   };
 
   DriverSettings settings;
@@ -94,6 +98,7 @@ private:
   WriteQueue queue;
   Replica replica;
   Images images;
+  Room room;
   Failure failure;
 
   // The current segment.
@@ -142,6 +147,8 @@ private:
   void finishTurn();
   void flush();
   void takeImageIfDue();
+  kj::Promise<void> watchRoom();
+  void lookAtMemory();
   void arm();
 
   // Effects; see driver_effects.cpp.
@@ -197,6 +204,7 @@ private:
 
   // ImagesHost
   void adoptOwn(core::Position at, std::uint32_t segment) override;
+  void ownFailed(const kj::Exception& why) override;
   void imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader header) override;
   void imageSent(core::MemberId peer, core::Link link, core::Position at, bool whole) override;
 

@@ -61,7 +61,13 @@ class Sink final : public storage::Sink::Server {
 /// Remembers nothing: what was written is durable when the gate is open.
 class SlowStorage final : public storage::Storage::Server {
 public:
-  explicit SlowStorage(Gate& gate) : gate(gate) {}
+  SlowStorage(Gate& gate, const std::uint64_t& free) : gate(gate), free(free) {}
+  kj::Promise<void> usage(UsageContext context) override {
+    context.getResults().setBytesFree(free);
+    context.getResults().setBytesNeeded(NEEDED);
+    return kj::READY_NOW;
+  }
+  static constexpr std::uint64_t NEEDED = 100 << 20;
   kj::Promise<void> write(WriteContext) override { return gate.pass(); }
   kj::Promise<void> stage(StageContext context) override {
     context.getResults().setImage(kj::heap<Sink>());
@@ -70,6 +76,7 @@ public:
 
 private:
   Gate& gate;
+  const std::uint64_t& free;
 };
 
 class Network final : public transport::Transport::Server {
@@ -140,7 +147,8 @@ public:
     settings.identity.incarnation = 1;
     CoreMaker& maker = *this;
     sdk::Environment& environment = *this;
-    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk), kj::heap<Network>(inbox),
+    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk, diskFree),
+                              kj::heap<Network>(inbox),
                               maker, environment);
     failed = driver->failed().eagerlyEvaluate([this](kj::Exception&& why) {
       failure = why.getDescription().cStr();
@@ -151,6 +159,7 @@ public:
   ~DriverBench() noexcept(false) { driver->stop(); }
 
   Gate disk, making;  ///< making: of cores
+  std::uint64_t diskFree = ~0ull;
   Script script;
   std::string failure;
   kj::EventLoop loop;
@@ -169,6 +178,12 @@ public:
   }
   Segment::Reader segment() { return seed.getRoot<Segment>().asReader(); }
 
+  std::string refuses() { return driver->refuses(); }
+  void advance(kj::Duration by) {
+    clock.advanceTo(clock.now() + by);
+    settle();
+  }
+
   void up(core::MemberId peer) {
     tell(peer, [](transport::News::Builder news) { news.setUp(7); });
   }
@@ -182,6 +197,17 @@ public:
       auto parcel = news.initParcel();
       parcel.setLane(lane);
       parcel.setBytes(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()));
+    });
+  }
+  /// A peer of this segment says how it is.
+  void tip(core::MemberId from, bool full) {
+    capnp::MallocMessageBuilder message;
+    message.initRoot<wire::Chain>().initTip().setFull(full);
+    auto bytes = flatten(message);
+    tell(from, [&](transport::News::Builder news) {
+      auto parcel = news.initParcel();
+      parcel.setLane(LANE_CHAIN);
+      parcel.setBytes(bytes);
     });
   }
   /// Streams a whole image here; false if it is refused. segments: how many its chain has.

@@ -12,6 +12,7 @@ namespace {
 constexpr kj::Duration TIP_INTERVAL = 1 * kj::SECONDS;
 constexpr core::Nanos ASK_INTERVAL = 200'000'000;
 constexpr core::Index CAUGHT_UP = 5000;  // so near to the end a healed member may vote again
+constexpr core::Index RETRY_ENTRIES = 1000;  // until an image that failed is tried again
 constexpr core::Nanos REMIND_INTERVAL = 60'000'000'000;
 constexpr core::Token SEAL_TOKEN = core::Token{1} << 63;
 
@@ -80,6 +81,7 @@ kj::Promise<void> Driver::start(Desk& theDesk, Member::Reader member,
       .then([this]() { return openSegment(kj::mv(foundLog), kj::mv(foundFacts)); })
       .then([this]() {
         tasks->add(tellTips());
+        tasks->add(watchRoom());
         schedule();
       });
 }
@@ -212,6 +214,7 @@ void Driver::sendTip(core::MemberId to, core::Link link) {
   tip.setApplied(replica.appliedIndex());
   tip.setLost(settings.identity.lost);
   tip.setIncarnation(settings.identity.incarnation);
+  tip.setFull(room.full());
   postOffice.send(LANE_CHAIN, to, link, flatten(message));
 }
 
@@ -271,7 +274,7 @@ void Driver::chainLetter(core::MemberId from, core::Link link, wire::Chain::Read
       auto tip = letter.getTip();
       auto applied = replica.appliedIndex();
       tips[from] = {tip.getSegment(), applied - std::min(applied, tip.getApplied()), tip.getLost(),
-                    tip.getIncarnation()};
+                    tip.getIncarnation(), tip.getFull()};
       if (tip.getSegment() > current && !closed()) ask(from, link);
       break;
     }
@@ -327,6 +330,11 @@ void Driver::adoptOwn(core::Position at, std::uint32_t segment) {
   });
   queue.hold(kj::mv(claims));
   schedule();
+}
+
+void Driver::ownFailed(const kj::Exception& why) {
+  log(sdk::Level::WARNING, kj::str("snapshot.failed why=\"", why.getDescription(), "\""));
+  imageWanted = replica.appliedIndex() + std::min(settings.snapshots.every, RETRY_ENTRIES);
 }
 
 void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader header) {

@@ -3,6 +3,7 @@
 #include "kernel/images.h"
 #include <capnp/serialize.h>
 #include <kj/debug.h>
+#include <utility>
 #include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
@@ -69,22 +70,32 @@ void Images::take() {
   taking = true;
   auto at = replica.at();
   auto segment = chain.holding(at.index);
+  tasks->add(store(at, replica.state().capture())
+                 .then(
+                     [this, at, segment]() {
+                       taking = false;
+                       host.adoptOwn(at, segment);
+                     },
+                     [this](kj::Exception&& why) {
+                       taking = false;
+                       for (auto& wish : std::exchange(wishes, {})) ended(wish, {}, false);
+                       host.ownFailed(why);
+                     }));
+}
+
+kj::Promise<void> Images::store(core::Position at, std::unique_ptr<state::Capture> capture) {
   auto request = storage.stageRequest();
   auto header = request.initHeader();
   header.initAt().setStamp(at.stamp);
   header.getAt().setIndex(at.index);
   chain.write(header.initChain(chain.size()));
   header.setDigest(replica.state().digest());
-  tasks->add(request.send().then(
-      [this, at, segment, capture = replica.state().capture()](auto response) mutable {
-        auto sink = response.getImage();
-        return write(kj::mv(capture), sink)
-            .then([sink]() mutable { return sink.doneRequest().send().ignoreResult(); })
-            .then([this, at, segment]() {
-              taking = false;
-              host.adoptOwn(at, segment);
-            });
-      }));
+  return request.send().then([this, capture = kj::mv(capture)](auto response) mutable {
+    auto sink = response.getImage();
+    return write(kj::mv(capture), sink).then([sink]() mutable {
+      return sink.doneRequest().send().ignoreResult();
+    });
+  });
 }
 
 kj::Promise<void> Images::write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink) {

@@ -22,6 +22,8 @@ public:
   virtual ~ImagesHost() noexcept(false) {}
   /// An own image at `at` is durable: put the write that adopts it into the queue.
   virtual void adoptOwn(core::Position at, std::uint32_t segment) = 0;
+  /// An own image could not be stored (a full disk); what was stored is as it was.
+  virtual void ownFailed(const kj::Exception& why) = 0;
   /// An image of a peer is staged and durable, not in use. header: as it came.
   virtual void imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader header) = 0;
   /// The answer to send(): at is what was sent.
@@ -97,6 +99,7 @@ private:
   std::map<core::MemberId, bool> sending;
   std::vector<Wish> wishes;  ///< wait for an image that is being taken
 
+  kj::Promise<void> store(core::Position at, std::unique_ptr<state::Capture> capture);
   kj::Promise<void> write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink);
   kj::Promise<void> stream(Wish wish);
   kj::Promise<void> pump(storage::Source::Client source, storage::Sink::Client sink);

@@ -34,5 +34,6 @@ struct Chain @0xc8e0b7d5a1f3924b {
     applied @1 :Types.Index;
     lost    @2 :Types.Incarnation;  # Life in which the sender lost its promises; 0: never.
     incarnation @3 :Types.Incarnation;  # Its life now.
+    full    @4 :Bool;               # Its disk or its memory is; see kernel/room.h.
   }
 }

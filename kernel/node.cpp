@@ -125,6 +125,7 @@ private:
     forDriver.identity = identity;
     forDriver.snapshots = config.snapshots;
     forDriver.wired = parts->wired;
+    forDriver.memoryMax = config.limits.memoryBytes;
     forDriver.durable = parts->durable;
     forDriver.witness = parts->witness;
     forDriver.startedMs = environment.wallTimeMs();

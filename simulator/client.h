@@ -84,6 +84,8 @@ class Client {
   core::Index seen = 0, seenHere = 0;  ///< ever; on this connection
   kj::TimePoint heard =
       kj::origin<kj::TimePoint>();  ///< when the last request that was answered was sent
+  kj::TimePoint spokeAgain =
+      kj::origin<kj::TimePoint>();  ///< when it ended a silence of more than its timeout
   std::deque<Sent> line;
   std::vector<CommandName> unknown;
   std::map<std::string, Watched> watches;

@@ -111,6 +111,7 @@ void Client::replied(coordination::Delivery::Reader delivery) {
   }
   auto sent = line.front();
   line.pop_front();
+  if (sent.at > heard + timeoutMs * kj::MILLISECONDS) spokeAgain = sent.at;
   heard = std::max(heard, sent.at);
   if (sent.kind != Sent::WRITE && sent.kind != Sent::DETACH && error == Error::OK)
     checkWatches(index);
@@ -343,6 +344,8 @@ void Client::checkRenewal(core::Index index) {
 void Client::expired(std::uint64_t ended, std::uint64_t ofIncarnation) {
   if (ended != session || ofIncarnation != incarnation || phase != ATTACHED) return;
   auto silent = timer.now() - heard;
+  // It had been silent for longer than its timeout, and word of its return takes up to a tick.
+  if (timer.now() - spokeAgain < 2 * kj::SECONDS) return;
   if (silent < timeoutMs * kj::MILLISECONDS / 2) {
     violate("ephemerals", "its session of " + text(timeoutMs) +
                               " ms was expired, though a request sent " +

@@ -345,6 +345,41 @@ TEST_CASE("desk: a state replaced by a snapshot sets its sessions adrift") {
   CHECK(home.count(Told::ADRIFT) == 1);
 }
 
+TEST_CASE("desk: without room what grows is refused in its turn, all else goes on (P1.5, P4)") {
+  World world(2);
+  world.elect(2);
+  auto session = world.open(1).attached;
+  auto& node = world.node(1);
+  node.submit({write(session, 1, create("/a"))});
+  world.settle();
+  node.refusing = "the disk is full";
+  auto multi = operation([](Operation::Builder operation) {
+    auto parts = operation.initMulti(2);
+    parts[0].initCheck().setPath("/a");
+    parts[1].initCreate().setPath("/b");
+  });
+  auto gone = operation([](Operation::Builder operation) { operation.initDelete().setPath("/a"); });
+  auto begin = node.told.size();
+  node.submit({write(session, 2, gone), write(session, 3, create("/c")), write(session, 4, multi),
+               write(session, 5, setData("/a", "x")), get(session, 6, "/a"),
+               write(0, 7, create("/d"))});
+  world.settle();
+
+  CHECK(node.reply(2).error == Error::OK);
+  for (auto token : {3, 4, 5, 7}) CHECK(node.reply(token).error == Error::OVERLOADED);
+  CHECK(node.reply(6).error == Error::NO_NODE);
+  std::vector<std::uint64_t> order;
+  for (auto i = begin; i < node.told.size(); i++) {
+    if (node.told[i].session == session) order.push_back(node.told[i].token);
+  }
+  CHECK(order == std::vector<std::uint64_t>{2, 3, 4, 5, 6});
+
+  node.refusing = "";
+  node.submit({write(session, 8, create("/c"))});
+  world.settle();
+  CHECK(node.reply(8).error == Error::OK);
+}
+
 TEST_CASE("desk: over the limit requests are answered overloaded within the turn (P4)") {
   DeskSettings settings;
   settings.limits.pendingRequests = 3;

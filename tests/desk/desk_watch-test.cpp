@@ -276,6 +276,7 @@ TEST_CASE("desk: a seal's new members are told to who watches /zookeeper/config"
   CHECK(scene.home.told[0].index == segment.getBase());
   CHECK(scene.home.told[1].data.find("version=") == 0);
 
+  scene.home.told.clear();
   scene.home.desk->entered(scene.home.tree->enter(segment.asReader()));  // the watch was spent
   scene.world.settle();
   CHECK(scene.events().empty());

@@ -64,6 +64,7 @@ public:
   std::vector<Told> told;
   coordination::Desk::Client door;
   core::Standing standing;
+  std::string refusing;
 
   void submit(std::vector<Fill> requests);
   /// The told of one token; the test fails if it is not exactly one.
@@ -74,6 +75,7 @@ public:
   void propose(core::Token token, BodyRef body) override;
   void read(core::Token token) override;
   void post(core::MemberId to, kj::Array<kj::byte> letter) override;
+  std::string refuses() override { return refusing; }
   state::State& state() override { return *tree; }
   void fill(coordination::Status::Builder status) override;
 

@@ -102,6 +102,7 @@ void ownText(std::string& out, coordination::Status::Reader status) {
   number(out, "pq_pending", status.getPending());
   number(out, "pq_leader_seen_ms", status.getLeaderSeenMs());
   add(out, "pq_durable\t%s\n", status.getDurable() ? "true" : "false");
+  add(out, "pq_refusing\t%s\n", status.getRefusing().cStr());
   add(out, "pq_may_vote\t%s\n", status.getMayVote() ? "true" : "false");
 }
 
