@@ -168,8 +168,8 @@ std::string described(const std::vector<std::uint64_t>& seeds) {
 
 void requirePlanted() {
   if (simulator::mutantsPlanted()) return;
-  throw Refusal(USAGE, "this build has no planted bugs: run ./dev mutants, or cmake --preset mutants and "
-                       "cmake --build --preset mutants");
+  throw Refusal(USAGE, "this build has no planted bugs: run ./dev mutants (or cmake --preset mutants, "
+                       "cmake --build --preset mutants, and the program in build-mutants/bin)");
 }
 
 /// The mutants that are named. (An option without values has one, which is empty.)

@@ -118,7 +118,10 @@ DeskLeader::Verdict DeskLeader::judge(const Command& command) {
   if (turn == nullptr && MUTANT("M27")) return Verdict::PROPOSE;
   if (turn == nullptr) return Verdict::DROP;  // ended; its home will see it
   if (turn->incarnation < command.incarnation) return Verdict::LATER;
-  if (turn->incarnation > command.incarnation || turn->next != command.sequence) {
+  bool past = turn->incarnation > command.incarnation;
+  if (past && MUTANT("M28.moved")) return Verdict::PROPOSE;
+  if (!past && command.sequence < turn->next && MUTANT("kernel.sequence.repeat")) return Verdict::PROPOSE;
+  if (past || turn->next != command.sequence) {
     return Verdict::DROP;
   }
   turn->next++;

@@ -50,12 +50,18 @@ struct Books {
     write.facts.emplace_back("consensus.accepted", value);
     return this->write(server, write);
   }
-  /// What storage finds: entries 1 to last of stamp 1.
-  void boot(core::MemberId server, core::Index last) {
+  /// What storage finds: entries 1 to last of stamp 1; and what it says is damaged.
+  void boot(core::MemberId server, core::Index last, core::Index damaged = 0) {
     capnp::MallocMessageBuilder message;
     auto found = message.initRoot<storage::Storage::OpenResults>();
     found.initChain(1).setWithCaveats(0, segment(0, 0)->getRoot<Segment>().asReader());
-    auto run = found.initLogs(1)[0].initRuns(1)[0];
+    auto log = found.initLogs(1)[0];
+    if (damaged != 0) {
+      auto range = log.initDamaged(1)[0];
+      range.setFirst(damaged);
+      range.setLast(damaged);
+    }
+    auto run = log.initRuns(1)[0];
     run.setFirst(1);
     run.setCount(last);
     run.setStamp(1);
@@ -168,9 +174,18 @@ TEST_CASE("storage fires when a disk does not hold a prefix of its writes with a
     books.boot(1, 3);
     CHECK(books.broken() == "storage");
   }
-  SECTION("a disk that was damaged on purpose is believed") {
+  SECTION("a disk that was damaged on purpose may lack what it reports") {
+    books.ledger.damaged(1);
+    books.boot(1, 0, 1);
+    CHECK(books.broken() == "");
+  }
+  SECTION("and nothing silently") {
     books.ledger.damaged(1);
     books.boot(1, 0);
-    CHECK(books.broken() == "");
+    CHECK(books.broken() == "storage");
+  }
+  SECTION("damage where nothing was damaged is a loss") {
+    books.boot(1, 0, 1);
+    CHECK(books.broken() == "storage");
   }
 }

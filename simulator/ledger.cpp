@@ -45,30 +45,55 @@ void Ledger::perform(Held& held, const Write& write) {
   }
 }
 
-/// What is below the trim may or may not be there still.
-bool Ledger::fits(const Held& held, storage::Storage::OpenResults::Reader found) {
-  if (found.getChain().size() != held.segments) return false;
+/// Empty, or what is wrong. What is below the trim may or may not be there still.
+std::string Ledger::differs(const Held& held, storage::Storage::OpenResults::Reader found,
+                            bool excused) {
+  if (found.getChain().size() != held.segments) return "another chain";
   auto base = found.hasSnapshot() ? found.getSnapshot().getAt().getIndex() : 0;
-  if (base != held.base) return false;
-  if (held.segments == 0) return true;
+  if (excused ? base > held.base : base != held.base) {
+    return "an image of " + std::to_string(base) + ", not of " + std::to_string(held.base);
+  }
+  if (held.segments == 0) return "";
   static const Log NOTHING;
   auto known = held.logs.find(held.segments - 1);
   auto& log = known == held.logs.end() ? NOTHING : known->second;
   std::map<std::string, std::uint64_t> facts;
   auto at = log.entries.begin();
+  auto reported = [&](storage::Log::Reader theirs, core::Index index) {
+    for (auto range : theirs.getDamaged()) {
+      if (excused && range.getFirst() <= index && index <= range.getLast()) return true;
+    }
+    return false;
+  };
   for (auto theirs : found.getLogs()) {
     if (theirs.getSegment() + 1 != held.segments) continue;
     for (auto fact : theirs.getFacts()) facts[fact.getName().cStr()] = fact.getValue();
     for (auto run : theirs.getRuns()) {
       auto end = run.getFirst() + run.getCount();
       for (auto index = std::max(run.getFirst(), held.trim); index < end; index++, ++at) {
+        while (at != log.entries.end() && at->first < index && reported(theirs, at->first)) ++at;
         bool same =
             at != log.entries.end() && at->first == index && at->second == run.getStamp();
-        if (!same) return false;
+        if (!same) return "another entry at " + std::to_string(index);
       }
     }
+    while (at != log.entries.end() && reported(theirs, at->first)) ++at;
   }
-  return at == log.entries.end() && facts == log.facts;
+  if (at != log.entries.end()) return "nothing at " + std::to_string(at->first);
+  for (auto& [name, value] : log.facts) {
+    if (facts[name] != value) {
+      return name + " is " + std::to_string(facts[name]) + ", not " + std::to_string(value);
+    }
+  }
+  return facts.size() == log.facts.size() ? "" : "another fact";
+}
+
+/// It reports damage, if not all of it.
+bool Ledger::saysSo(const Held& held, storage::Storage::OpenResults::Reader found) {
+  auto base = found.hasSnapshot() ? found.getSnapshot().getAt().getIndex() : 0;
+  bool says = base < held.base;
+  for (auto log : found.getLogs()) says = says || log.getDamaged().size() > 0;
+  return says;
 }
 
 Ledger::Held Ledger::believe(core::MemberId server, storage::Storage::OpenResults::Reader found) {
@@ -93,17 +118,20 @@ void Ledger::booted(core::MemberId server, storage::Storage::OpenResults::Reader
   auto& disk = disks[server];
   disk.claim = {};
   auto known = disk.durable;
-  bool fit = !disk.excused && fits(known, found);
-  for (auto at = disk.pending.begin(); !fit && !disk.excused && at != disk.pending.end(); ++at) {
+  auto wrong = differs(known, found, disk.excused);
+  auto fit = wrong.empty();
+  for (auto at = disk.pending.begin(); !fit && at != disk.pending.end(); ++at) {
     perform(known, *at);
-    fit = fits(known, found);
+    fit = differs(known, found, disk.excused).empty();
   }
-  if (!fit && !disk.excused) {
-    story.violate("storage", name(server) + " finds on its disk what is no prefix of its writes, "
-                                            "or misses what was called durable");
+  if (!fit && !(disk.excused && saysSo(known, found))) {
+    story.violate("storage", name(server) +
+                                 " finds on its disk what is no prefix of its writes with all that "
+                                 "was called durable: " +
+                                 wrong);
   }
   disk.pending.clear();
-  disk.durable = fit ? known : believe(server, found);
+  disk.durable = fit && !disk.excused ? known : believe(server, found);
   disk.newest = disk.durable;
   for (auto& [segment, log] : disk.durable.logs) {
     for (auto& [index, stamp] : log.entries) count(server, segment, index, stamp);

@@ -33,7 +33,7 @@ class Ledger {
   void durable(core::MemberId server, std::uint64_t number);
   /// Its disk lost everything: until a segment names its new life, what it holds counts nowhere.
   void wiped(core::MemberId server);
-  /// Its disk was damaged on purpose: from now on its next lives find what they find.
+  /// Its disk was damaged on purpose: from now on what it finds may be less, but never silently.
   void damaged(core::MemberId server) { disks[server].excused = true; }
 
   /// This server is the first to apply this entry: a quorum's disks must hold it.
@@ -87,7 +87,9 @@ class Ledger {
   std::vector<std::pair<std::uint32_t, core::Fence>> decidedAs;  ///< index 1 first
 
   static void perform(Held& held, const Write& write);
-  static bool fits(const Held& held, storage::Storage::OpenResults::Reader found);
+  static std::string differs(const Held& held, storage::Storage::OpenResults::Reader found,
+                             bool excused);
+  static bool saysSo(const Held& held, storage::Storage::OpenResults::Reader found);
   static Held believe(core::MemberId server, storage::Storage::OpenResults::Reader found);
   void count(core::MemberId server, std::uint32_t segment, core::Index index, core::Fence stamp);
   void countFacts(core::MemberId server, std::uint32_t segment, const Log& log);

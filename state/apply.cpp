@@ -81,11 +81,11 @@ bool Machine::gate(Session* session, Body::Reader body) {
   };
   if (session == nullptr) return stale(Error::SESSION_EXPIRED);
   bool moved = body.getIncarnation() != session->incarnation;
-  if (moved && !MUTANT("M28.moved")) return stale(Error::SESSION_MOVED);
+  if (moved && MUTANT("M28.moved")) return true;
+  if (moved) return stale(Error::SESSION_MOVED);
   auto sequence = body.getSequence();
   if (sequence == session->sequence + 1) return true;
-  if (MUTANT("state.sequence.repeat") && sequence == session->sequence) return true;
-  if (MUTANT("state.sequence.gap") && sequence > session->sequence) return true;
+  if (MUTANT("kernel.sequence.repeat") && sequence <= session->sequence) return true;
   if (sequence > session->sequence || sequence == 0) return stale(Error::SESSION_MOVED);
   applied.repeated = true;
   if (auto* outcome = kept(session->id, sequence)) {

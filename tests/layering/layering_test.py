@@ -102,6 +102,13 @@ class Planted(unittest.TestCase):
         self.put("kernel/node.cpp", HEAD.splitlines()[0] + "\n#include <map>\n")
         self.assertEqual(self.rules(), [("kernel/node.cpp", "purpose")])
 
+    def test_planted_bugs_are_those_of_the_table(self):
+        self.put("simulator/mutants.cpp", HEAD + '      {"M1", "what", "source", {"quorum"}},\n')
+        self.assertEqual(self.rules(), [("simulator/mutants.cpp", "mutant")])
+        self.put("kernel/node.cpp", HEAD + '#include "sdk/mutant.h"\nif (MUTANT("M1")) x;\n')
+        self.assertEqual(self.rules(), [])
+        self.plant("kernel/node.cpp", 'if (MUTANT("M1") || MUTANT("M2")) x;\n', "mutant")
+
     def test_a_plugin_without_a_readme_is_named(self):
         (self.root / "plugins/api/rest/README.md").unlink()
         self.assertEqual(self.rules(), [("plugins/api/rest", "readme")])

@@ -78,6 +78,23 @@ def unordered_walks(path, text, names):
             yield number, "unordered", f"walks '{name}' in the order of a hash table"
 
 
+def planted_bugs(texts, table="simulator/mutants.cpp"):
+    """Yields (path, line, rule, what) where the rooms and the table of planted bugs name different ones."""
+    listed = dict.fromkeys(re.findall(r'^      \{"([^"]+)",', texts.get(table, ""), re.M))
+    planted = set()
+    for path, text in texts.items():
+        if is_test(path) or not path.endswith(".cpp"):
+            continue
+        for number, line in enumerate(strip(text, keep_strings=True).splitlines(), 1):
+            for name in re.findall(r'\bMUTANT\("([^"]+)"\)', line):
+                planted.add(name)
+                if name not in listed:
+                    yield path, number, "mutant", f"'{name}' is not in the table of {table}"
+    for name in listed:
+        if name not in planted:
+            yield table, 1, "mutant", f"'{name}' is planted nowhere"
+
+
 def plugin_names(path, text, plugins):
     """Yields (line, rule, what) where the kernel's code names a plugin."""
     if not path.startswith("kernel/") or is_test(path):

@@ -32,8 +32,8 @@ bool isHeader(const unsigned char* at, std::uint64_t left, std::uint64_t disk, s
   std::memcpy(&magic, at, sizeof magic);
   if (magic != RECORD_MAGIC) return false;
   auto header = headerAt(at);
-  bool here = header.wal == wal && header.position == position;
-  return (here || MUTANT("M25")) &&
+  return (header.wal == wal || MUTANT("storage.record.file")) &&
+         (header.position == position || MUTANT("M25")) &&
          (disk == 0 || header.disk == disk) &&
          header.bodyBytes <= left - sizeof(RecordHeader) && header.headerCrc == crcOfHeader(at);
 }
