@@ -137,6 +137,7 @@ void Cluster::perform(Server& server, core::ConsensusEffects&& effects) {
   for (auto& fetch : effects.fetch) answer(server, fetch);
   for (auto& wish : effects.snapshots) stream(server, wish);
   if (effects.committed) {
+    note(std::to_string(server.id) + " decides up to " + std::to_string(*effects.committed));
     if (*effects.committed <= server.committed) throw Violation("commit goes back");
     while (server.committed < *effects.committed) decide(server, server.committed + 1);
     if (weather.snapshotEvery != 0 && !server.snapshotPending &&
@@ -152,6 +153,12 @@ void Cluster::perform(Server& server, core::ConsensusEffects&& effects) {
   for (auto& refused : effects.refused) server.refused.push_back(refused);
   for (auto& feedback : effects.feedback) {
     server.feedback.push_back(feedback);
+    static const char* const WORDS[] = {"leaderAlive", "established", "lost", "quorumLost",
+                                        "fenced", "behind", "resigned"};
+    if (feedback.what != core::Feedback::LEADER_ALIVE) {
+      note(std::to_string(server.id) + " tells its election: " + WORDS[feedback.what] + " " +
+           std::to_string(feedback.peer));
+    }
     if (onFeedback) onFeedback(server.id, feedback);
     advise(server, feedback);
   }
@@ -195,6 +202,9 @@ void Cluster::decide(Server& server, core::Index index) {
 }
 
 void Cluster::stand(Server& server, const core::Standing& standing) {
+  static const char* const PHASES[] = {"idle", "claiming", "recovering", "following", "leading"};
+  note(std::to_string(server.id) + " is " + PHASES[standing.phase] + ", leader " +
+       std::to_string(standing.leader) + ", epoch " + std::to_string(standing.fence));
   server.standing = standing;
   if (standing.phase != core::Standing::LEADING) return;
   auto [known, first] =

@@ -103,6 +103,8 @@ public:
   /// Sees each letter before it is sent; false loses it.
   std::function<bool(core::MemberId from, const core::Letter&)> onSend;
   std::function<void(core::MemberId, const core::Feedback&)> onFeedback;
+  /// Told what happens, one line each: letters, writes, standings, commits, feedback.
+  std::function<void(const std::string&)> onEvent;
   /// False: the snapshot that went over is lost at the receiver.
   std::function<bool(core::MemberId to)> onSnapshot;
   std::size_t lettersSent = 0, decidedAgain = 0, snapshotsAdopted = 0, cuts = 0;
@@ -130,6 +132,8 @@ public:
   void release();
   void holdDisk(core::MemberId id) { at(id).diskHeld = true; }
   void releaseDisk(core::MemberId id);
+  /// So many writes of a held disk become durable.
+  void makeDurable(core::MemberId id, std::size_t count);
 
   void nominate(core::MemberId at, core::MemberId leader);
   void nominateAll(core::MemberId leader);
@@ -189,6 +193,10 @@ private:
   std::map<core::Token, core::Index> readsSince;
   core::MemberId good = 0;
 
+  void note(const std::string& line) {
+    if (onEvent) onEvent(line);
+  }
+  static std::string describe(const core::Batch& batch, core::Index trim);
   void later(core::Nanos delay, std::function<void()> what);
   void wake(Server& server);
   void step(Server& server);

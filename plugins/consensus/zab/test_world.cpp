@@ -65,10 +65,31 @@ void Cluster::schedule(Server& server) {
   });
 }
 
+std::string Cluster::describe(const core::Batch& batch, core::Index trim) {
+  std::string out;
+  if (batch.base) out += (trim == 0 ? " adopts=" : " snapshot=") + std::to_string(batch.base->index);
+  if (batch.truncateFrom) out += " cuts=" + std::to_string(*batch.truncateFrom);
+  if (!batch.entries.empty()) {
+    out += " entries=" + std::to_string(batch.entries.front().index) + ".." +
+           std::to_string(batch.entries.back().index);
+  }
+  for (auto& [name, value] : batch.facts) out += " " + name + "=" + std::to_string(value);
+  return out;
+}
+
+void Cluster::makeDurable(core::MemberId id, std::size_t count) {
+  auto& server = at(id);
+  for (; count > 0 && !server.queue.empty(); count--) {
+    oneDurable(server);
+    releaseHeld(server);
+  }
+}
+
 void Cluster::oneDurable(Server& server) {
   auto write = std::move(server.queue.front());
   server.queue.pop_front();
   server.durable++;
+  note(std::to_string(server.id) + " disk:" + describe(write.batch, write.trim));
   if (write.trim == 0) return server.disk.write(write.batch);
   // An own snapshot: entries above trim stay in the log.
   auto base = *write.batch.base;
@@ -172,6 +193,18 @@ void Cluster::send(Server& from, core::Letter letter) {
   kinds[letter.kind]++;
   if (letter.kind == SYNC) modes[letter.numbers[2]]++;
   auto to = letter.peer;
+  if (onEvent) {
+    std::string line = std::to_string(from.id) + " -> " + std::to_string(to) + ": " +
+                       (wellFormed(letter) ? wellFormed(letter) : "?");
+    for (std::size_t i = 1; i < letter.numbers.size(); i++) {
+      line += " " + std::to_string(letter.numbers[i]);
+    }
+    if (!letter.entries.empty()) {
+      line += " entries=" + std::to_string(letter.entries.front().index) + ".." +
+              std::to_string(letter.entries.back().index);
+    }
+    note(line);
+  }
   letter.peer = from.id;
   if (to == from.id) return tell(to, core::Received{std::move(letter)});
   auto& link = links[{from.id, to}];
