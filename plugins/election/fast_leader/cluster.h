@@ -3,6 +3,7 @@
 // are late, lost or conflated, and a consensus that does nothing but answer nominations.
 #pragma once
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -45,6 +46,8 @@ public:
   core::Nanos leaderTimeout = 1000 * MS;
   std::size_t lettersSent = 0;
   bool logGrows = true;   // an established leader's log becomes everyone's
+  /// Told what happens, one line each: letters, nominations, what consensus makes of them.
+  std::function<void(const std::string&)> onEvent;
 
   explicit Cluster(unsigned voters, unsigned learners = 0, std::uint64_t seed = 1) : random(seed) {
     for (core::MemberId id = 1; id <= voters + learners; id++) {
@@ -111,6 +114,8 @@ public:
     auto& server = servers.at(id);
     server.nominee = 0;
     server.established = false;
+    note(std::to_string(id) + "'s consensus gives up" +
+         (what == core::Feedback::LOST ? ": lost " + std::to_string(peer) : ""));
     tell(id, core::Feedback{what, peer, 0});
   }
 
@@ -239,6 +244,8 @@ private:
     for (auto& letter : effects.now) send(server.id, std::move(letter));
     if (!effects.nominate) return;
     server.nominations.push_back(*effects.nominate);
+    note(std::to_string(server.id) + " nominates " + std::to_string(effects.nominate->leader) +
+         " in round " + std::to_string(effects.nominate->round));
     server.nominee = effects.nominate->leader;
     server.nominatedAt = now;
     server.established = false;
@@ -246,6 +253,14 @@ private:
 
   void send(core::MemberId from, core::Letter letter) {
     lettersSent++;
+    if (auto said = read(letter)) {
+      auto& vote = said->vote;
+      note(std::to_string(from) + " -> " + std::to_string(letter.peer) + ": " + nameOf(said->state) +
+           ", votes " + std::to_string(vote.leader) + " (view " + std::to_string(vote.peerEpoch) +
+           ", last " + std::to_string(vote.last.stamp) + "/" + std::to_string(vote.last.index) +
+           ") in round " + std::to_string(vote.round) +
+           (said->heir != 0 ? ", for heir " + std::to_string(said->heir) : ""));
+    }
     auto found = links.find(std::minmax(from, letter.peer));
     if (found == links.end() || draw(100) < weather.lossPercent) return;
     Parcel parcel{from, letter.peer, found->second, std::move(letter)};
@@ -298,7 +313,14 @@ private:
     return true;
   }
 
+  void note(const std::string& line) {
+    if (onEvent) onEvent(line);
+  }
+
   void establish(Server& server, Server& leader) {
+    bool leads = server.id == leader.id;
+    note(std::to_string(server.id) + (leads ? " leads" : " follows " + std::to_string(leader.id)) +
+         " in epoch " + std::to_string(leader.fence));
     server.established = true;
     server.fence = leader.fence;
     if (logGrows) {
