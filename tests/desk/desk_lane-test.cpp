@@ -288,6 +288,39 @@ TEST_CASE("desk: many readers of a turn share one barrier") {
   for (int i = 1; i <= 50; i++) CHECK(home.reply(i).error == Error::OK);
 }
 
+TEST_CASE("desk: a late answer to an earlier barrier never answers newer reads (seed 1132)") {
+  World world(3);
+  world.elect(2);
+  auto writer = world.open(2).attached;
+  auto& home = world.node(1);
+  home.submit({get(0, 7, "/", coordination::Level::LINEARIZABLE)});
+  world.turn();
+  while (world.deliver(1, 2)) {}
+  world.turn();
+  world.answerReads();
+  world.turn();   // the answer is on its way, and stays there
+
+  world.stand(home, core::Standing::IDLE);   // what node 1 asked is to be asked anew
+  world.turn();
+  world.node(2).submit({write(writer, 8, create("/new"))});
+  world.turn();
+  world.logProposals();
+  world.commit(world.length());
+  world.applyTo(world.node(2), world.committed);
+  world.turn();
+  REQUIRE(world.node(2).reply(8).error == Error::OK);
+
+  home.submit({get(0, 9, "/new", coordination::Level::LINEARIZABLE)});
+  world.turn();
+  REQUIRE(world.deliver(2, 1));   // the late answer
+  world.turn();
+  CHECK(!home.answered(9));
+  world.elect(2);
+  world.settle();
+  CHECK(home.reply(9).error == Error::OK);
+  CHECK(home.reply(9).index >= world.committed);
+}
+
 TEST_CASE("desk: containers that are empty again go, one entry for many (B4)") {
   DeskSettings settings;
   settings.reaping.intervalMs = 1000;
