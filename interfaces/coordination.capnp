@@ -69,7 +69,7 @@ struct Status @0xd9a9c4a3e1b6f0c7 {
   mayVote     @21 :Bool;
   electionMs  @22 :UInt64;       # How long the last one took, seen from here.
   leaderSeenMs @23 :UInt64;      # Since this node last heard from its leader; 0 at the leader.
-  refusing    @24 :Text;         # Why writes that make the state grow are answered overloaded here:
+  refusing    @24 :Text;         # Why writes that make the state grow are answered noRoom here:
                                  # a disk or the memory is nearly full. Empty: they are taken.
 
   struct Peer @0xe8b1c2a5579d4c03 {

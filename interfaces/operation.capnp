@@ -97,6 +97,7 @@ enum Error @0xdd0824c824e30cf3 {
   notServing @16;        # No leader within the deadline. Not done.
   unimplemented @17;     # The wiring lacks a trait this needs.
   noWatcher @18;         # There is no such watch to remove.
+  noRoom @19;            # Not done: it would make the state grow, and a disk or the memory is nearly full.
 }
 
 struct Stat @0xcbb017b4e816f68f {

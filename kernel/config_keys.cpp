@@ -51,7 +51,7 @@ const std::vector<KeyText>& kernelKeys() {
        "globalOutstandingLimit."},
       {"limits.memory", "1GiB", "64MiB .. 16384GiB",
        "Memory of one server. The state may take three quarters of it; above, writes that make it grow "
-       "are answered overloaded, deletes and reads go on. Answers that wait for clients may take an "
+       "are refused, deletes and reads go on. Answers that wait for clients may take an "
        "eighth of it for each API."},
       {"loop.busyPollUs", "200", "0 .. 10000",
        "How many microseconds a server looks for events before it sleeps, while they come in quick "

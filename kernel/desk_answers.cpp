@@ -84,7 +84,7 @@ void DeskHome::act(HomeSession* session, unsigned door, Request request) {
     case coordination::Request::PING:
       return outbox(door).error(id, index, request.getToken(), Error::OK);
     case coordination::Request::OPERATION:  // a command that was refused when it came
-      return outbox(door).error(id, index, request.getToken(), Error::OVERLOADED);
+      return outbox(door).error(id, index, request.getToken(), Error::NO_ROOM);
     default: return outbox(door).error(id, index, request.getToken(), Error::UNIMPLEMENTED);
   }
 }

@@ -154,6 +154,18 @@ TEST_CASE("leader-completeness fires when a leader does not hold what is decided
   CHECK(books.broken() == "leader-completeness");
 }
 
+TEST_CASE("leader-completeness lets a leader learn late that it was established (seed 61901854)") {
+  Books books;
+  for (auto server : {1, 2, 3}) books.ledger.durable(server, books.entry(server, 1, 1));
+  books.ledger.decided(1, 1);
+  for (auto server : {1, 2}) books.ledger.durable(server, books.entry(server, 2, 4));
+  books.ledger.decided(1, 2);
+  books.stand(3, core::Standing::LEADING, 3);  // 2 was decided under 4
+  CHECK(books.broken() == "");
+  books.stand(3, core::Standing::LEADING, 4);
+  CHECK(books.broken() == "leader-completeness");
+}
+
 TEST_CASE("storage fires when a disk does not hold a prefix of its writes with all that is durable") {
   Books books;
   books.ledger.durable(1, books.entry(1, 1, 1));

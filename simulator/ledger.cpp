@@ -232,7 +232,7 @@ void Ledger::standing(core::MemberId server, std::uint32_t segment,
     claim = {};
     checkPromises(server, segment, standing.fence);
   }
-  if (standing.phase == core::Standing::LEADING) checkCompleteness(server, segment);
+  if (standing.phase == core::Standing::LEADING) checkCompleteness(server, segment, standing.fence);
 }
 
 /// Who claimed a fence and goes on has a quorum's promises: whatever a protocol calls them, they are
@@ -249,15 +249,19 @@ void Ledger::checkPromises(core::MemberId server, std::uint32_t segment, core::F
                                 std::to_string(voters.size()) + " voters' disks say it");
 }
 
-/// Log matching: one equal stamp means an equal log up to there.
-void Ledger::checkCompleteness(core::MemberId server, std::uint32_t segment) {
-  if (decidedAs.empty() || decidedAs.back().first != segment) return;
-  auto& held = disks[server].newest;
+/// Log matching: one equal stamp means an equal log up to there. A leader may learn late that it once was
+/// established: what was decided under higher fences meanwhile is not for it to hold.
+void Ledger::checkCompleteness(core::MemberId server, std::uint32_t segment, core::Fence fence) {
   auto index = decidedAs.size();
+  while (index > 0 && decidedAs[index - 1].first == segment && decidedAs[index - 1].second > fence) {
+    index--;
+  }
+  if (index == 0 || decidedAs[index - 1].first != segment) return;
+  auto& held = disks[server].newest;
   if (held.base >= index) return;
   auto& entries = held.logs[segment].entries;
   auto entry = entries.find(index);
-  if (entry != entries.end() && entry->second == decidedAs.back().second) return;
+  if (entry != entries.end() && entry->second == decidedAs[index - 1].second) return;
   story.violate("leader-completeness", name(server) + " leads and does not hold index " +
                                            std::to_string(index) + ", which is decided");
 }

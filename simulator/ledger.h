@@ -94,7 +94,7 @@ class Ledger {
   void count(core::MemberId server, std::uint32_t segment, core::Index index, core::Fence stamp);
   void countFacts(core::MemberId server, std::uint32_t segment, const Log& log);
   void checkPromises(core::MemberId server, std::uint32_t segment, core::Fence fence);
-  void checkCompleteness(core::MemberId server, std::uint32_t segment);
+  void checkCompleteness(core::MemberId server, std::uint32_t segment, core::Fence fence);
   std::size_t quorum() const { return voters.size() / 2 + 1; }
 };
 

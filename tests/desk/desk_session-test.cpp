@@ -366,7 +366,7 @@ TEST_CASE("desk: without room what grows is refused in its turn, all else goes o
   world.settle();
 
   CHECK(node.reply(2).error == Error::OK);
-  for (auto token : {3, 4, 5, 7}) CHECK(node.reply(token).error == Error::OVERLOADED);
+  for (auto token : {3, 4, 5, 7}) CHECK(node.reply(token).error == Error::NO_ROOM);
   CHECK(node.reply(6).error == Error::NO_NODE);
   std::vector<std::uint64_t> order;
   for (auto i = begin; i < node.told.size(); i++) {

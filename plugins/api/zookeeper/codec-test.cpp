@@ -301,6 +301,8 @@ TEST_CASE("zookeeper: every error has ZooKeeper's number, or closes the connecti
   CHECK(codeOf(Error::NO_WATCHER) == -121);
   CHECK(codeOf(Error::QUOTA_EXCEEDED) == -125);
   CHECK(codeOf(Error::OVERLOADED) == -127);
+  // Not -127: kazoo does not know it, and dies of it. "Not done, reads go on" is what they all know.
+  CHECK(codeOf(Error::NO_ROOM) == -119);
   CHECK(codeOf(Error::ROLLED_BACK) == -2);
   CHECK(codeOf(Error::UNIMPLEMENTED) == -6);
   CHECK(codeOf(Error::BAD_ARGUMENTS) == -8);

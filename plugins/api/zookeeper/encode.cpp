@@ -173,6 +173,7 @@ std::int32_t codeOf(Error error) {
     case Error::AUTH_FAILED: return code::AUTH_FAILED;
     case Error::ROLLED_BACK: return code::RUNTIME_INCONSISTENCY;
     case Error::OVERLOADED: return code::THROTTLED_OP;
+    case Error::NO_ROOM: return code::NOT_READ_ONLY;
     case Error::UNIMPLEMENTED: return code::UNIMPLEMENTED;
     case Error::NO_WATCHER: return code::NO_WATCHER;
     case Error::TIMED_OUT:
