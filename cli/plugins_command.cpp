@@ -6,6 +6,7 @@
 #include <memory>
 #include "cli/commands.h"
 #include "kernel/loader.h"
+#include "simulator/imports.h"
 
 namespace polyquorum::cli {
 namespace {
@@ -101,11 +102,21 @@ Exit info(const PluginArguments& arguments, Format format) {
   return DONE;
 }
 
+/// What the library asks of the world behind the environment's back; empty: nothing.
+std::string reachOf(const kernel::Found& found) {
+  std::string out;
+  for (auto& one : simulator::forbiddenImports(found.kind, simulator::importsOf(found.file))) {
+    out += (out.empty() ? "" : "; ") + one.why + " (" + one.symbol + ")";
+  }
+  return out.empty() ? out : out + "; all of that comes from sdk::Environment";
+}
+
 Exit checkAll(const PluginArguments& arguments, Format format) {
   Table rows({"file", "kind", "name", "state"});
   Exit code = DONE;
   for (auto& file : arguments.files) {
     auto found = kernel::checkPlugin(file);
+    if (found.problem.empty()) found.problem = reachOf(found);
     if (!found.problem.empty()) code = PROBLEMS;
     rows.add({file, found.kind, found.name, found.problem.empty() ? "fine" : found.problem});
   }
@@ -129,7 +140,8 @@ void addPlugins(CLI::App& app, Context& context) {
   };
   auto* listing = add("list", "All plugins that can be found", list);
   auto* describing = add("info", "Options, traits and letters of one plugin", info);
-  auto* checking = add("check", "Whether this program can load a library", checkAll);
+  auto* checking = add(
+      "check", "Whether this program can load a library, which keeps to its environment", checkAll);
   for (auto* one : {listing, describing}) {
     one->add_option("--directory", arguments->directories,
                     "Look here first; as plugins.directories in the YAML");

@@ -15,6 +15,9 @@ namespace {
 constexpr double SAME_LETTER_MS = 60;  ///< to several receivers: one line
 constexpr double FRESH_MS = 1500;      ///< before the violation: what fades with it is heavier
 constexpr double FRESH = 45;
+constexpr double WORTH = 28;  ///< what is lighter is told by nobody: the picture shows it
+
+constexpr unsigned ROUTINE = 40;  ///< letters of one kind in a run
 
 struct Line {
   double ms = 0, weight = 0;
@@ -36,7 +39,7 @@ std::set<std::uint64_t> numbersAfter(const std::string& text, const std::string&
     if (text[at] < '0' || text[at] > '9') continue;
     auto end = text.find_first_not_of("0123456789", at);
     if (end == std::string::npos) end = text.size();
-    bool fits = word.empty() || (at >= word.size() && text.compare(at - word.size(), word.size(), word) == 0);
+    bool fits = at >= word.size() && text.compare(at - word.size(), word.size(), word) == 0;
     if (fits && end - at < 19) out.insert(std::stoull(text.substr(at, end - at)));
     at = end;
   }
@@ -52,8 +55,12 @@ class Telling {
       if (event.kind == Event::VIOLATION && clues.ms == 0) {
         clues.ms = event.ms;
         clues.numbers = numbersAfter(event.text, "");
-        for (auto number : numbersAfter(event.text, "client ")) clues.clients.insert(static_cast<int>(number));
-        for (auto number : numbersAfter(event.text, "server ")) clues.servers.insert(static_cast<core::MemberId>(number));
+        for (auto number : numbersAfter(event.text, "client ")) {
+          clues.clients.insert(static_cast<int>(number));
+        }
+        for (auto number : numbersAfter(event.text, "server ")) {
+          clues.servers.insert(static_cast<core::MemberId>(number));
+        }
       }
     }
     if (clues.ms == 0 && !events.empty()) clues.ms = events.back().ms;
@@ -89,8 +96,8 @@ class Telling {
     return false;
   }
 
-  void add(const Event& event, double weight, const std::string& text) {
-    weight += fresh(event.ms) + (named(event) ? 30 : 0);
+  void add(const Event& event, double weight, const std::string& text, bool routine = false) {
+    weight += fresh(event.ms) * (routine ? 0.5 : 1) + (named(event) ? 30 : 0);
     out.push_back({event.ms, weight, text});
   }
 
@@ -199,7 +206,8 @@ class Telling {
     }
     told[key] = {out.size(), event.ms};
     add(event, weight,
-        std::to_string(event.server) + " -> " + std::to_string(event.peer) + ": " + said + outcome);
+        std::to_string(event.server) + " -> " + std::to_string(event.peer) + ": " + said + outcome,
+        often > ROUTINE && !lost);
   }
 };
 
@@ -207,6 +215,9 @@ class Telling {
 
 std::vector<std::string> retell(const std::vector<Event>& events, std::size_t linesMax) {
   auto lines = Telling(events).lines();
+  lines.erase(std::remove_if(lines.begin(), lines.end(),
+                             [](const Line& line) { return line.weight < WORTH; }),
+              lines.end());
   if (lines.size() > linesMax) {
     std::vector<double> weights;
     for (auto& line : lines) weights.push_back(line.weight);
