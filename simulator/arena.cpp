@@ -7,6 +7,7 @@
 
 namespace polyquorum::simulator {
 void useArena() {}  // the sanitizer wants to see every object
+std::uint64_t objectsMade() { return 0; }
 }  // namespace polyquorum::simulator
 
 #else
@@ -29,8 +30,13 @@ struct Free {
 std::uintptr_t base = std::uintptr_t(1) << 63;  ///< where the arena lies; at first where nothing is
 std::atomic<std::size_t> chunks{0};             ///< handed out
 std::uint8_t listOf[RANGE / CHUNK];             ///< by chunk
-thread_local bool on = false;
-thread_local Free* lists[LISTS];
+
+struct Arena {
+  Free* lists[LISTS] = {};  ///< that of size 0 stays empty
+  std::uint64_t made = 0;
+  bool on = false;
+};
+thread_local Arena arena;
 
 /// Cuts a new chunk into objects of this list; null if there is no room.
 Free* refill(std::size_t list) {
@@ -48,29 +54,39 @@ Free* refill(std::size_t list) {
 
 void* plain(std::size_t size) {
   for (;;) {
-    if (auto* made = std::malloc(size > 0 ? size : 1)) return made;
+    if (auto* object = std::malloc(size > 0 ? size : 1)) return object;
     auto handler = std::get_new_handler();
     if (handler == nullptr) throw std::bad_alloc();
     handler();
   }
 }
 
-void* make(std::size_t size) {
-  if (!on || size > SIZE_MAX_SMALL) return plain(size);
-  auto list = size > 0 ? (size + GRAIN - 1) / GRAIN : 1;
-  auto* first = lists[list];
-  if (first == nullptr) {
-    first = refill(list);
-    if (first == nullptr) return plain(size);
-  }
-  lists[list] = first->next;
+[[gnu::noinline]] void* makeSlowly(std::size_t size) {
+  if (!arena.on || size > SIZE_MAX_SMALL || size == 0) return plain(size);
+  auto list = (size + GRAIN - 1) / GRAIN;
+  auto* first = refill(list);
+  if (first == nullptr) return plain(size);
+  arena.lists[list] = first->next;
+  arena.made++;
   return first;
 }
 
-void drop(void* object) {
+inline void* make(std::size_t size) {
+  if (size <= SIZE_MAX_SMALL) {
+    auto& list = arena.lists[(size + GRAIN - 1) / GRAIN];
+    if (auto* first = list) {
+      list = first->next;
+      arena.made++;
+      return first;
+    }
+  }
+  return makeSlowly(size);
+}
+
+inline void drop(void* object) {
   auto place = reinterpret_cast<std::uintptr_t>(object) - base;
   if (place >= RANGE) return std::free(object);
-  auto& list = lists[listOf[place / CHUNK]];
+  auto& list = arena.lists[listOf[place / CHUNK]];
   list = new (object) Free{list};
 }
 
@@ -90,8 +106,10 @@ void useArena() {
     base = reinterpret_cast<std::uintptr_t>(at);
     return true;
   }();
-  on = reserved;
+  arena.on = reserved;
 }
+
+std::uint64_t objectsMade() { return arena.made; }
 
 }  // namespace polyquorum::simulator
 

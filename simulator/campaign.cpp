@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One seed; see campaign.h.
 #include "simulator/campaign.h"
+#include "simulator/arena.h"
 #include "simulator/faults.h"
 #include "simulator/stage.h"
 
@@ -24,6 +25,12 @@ kernel::Config drawConfig(std::uint64_t seed) {
   shape.heartbeat = random.chance(25) ? "100ms" : "250ms";
   if (random.chance(70)) shape.snapshotsEvery = random.between(20, 200);
   return makeConfig(shape, "seed " + std::to_string(seed));
+}
+
+/// All that are drawn name the same plugins: loaded once in a process.
+const kernel::Wiring& wiringOfDrawn(const kernel::Config& config) {
+  static const auto wiring = kernel::load(config);
+  return wiring;
 }
 
 class Campaign final {
@@ -96,10 +103,13 @@ class Campaign final {
 
 CampaignResult runCampaign(const CampaignSettings& settings) {
   auto config = settings.config != nullptr ? *settings.config : drawConfig(settings.seed);
-  auto wiring = kernel::load(config);
+  auto wiring = settings.config != nullptr ? kernel::load(config) : wiringOfDrawn(config);
   auto whole = kernel::completed(config, wiring);
+  auto before = objectsMade();
   Campaign campaign(settings, whole, wiring);
-  return campaign.run();
+  auto result = campaign.run();
+  result.objectsMade = objectsMade() - before;
+  return result;
 }
 
 const std::vector<std::string>& coverageWanted() {

@@ -45,7 +45,7 @@ Client::Client(unsigned number, Random random, kj::Timer& timer, Roads& roads, H
 }
 
 kj::Promise<void> Client::live() {
-  auto pause = phase == ATTACHED && !calm ? random.between(100, 2400) : random.between(20, 400);
+  auto pause = phase == ATTACHED && !calm ? random.between(50, pauseMsMost) : random.between(20, 400);
   return timer.afterDelay(pause * kj::MILLISECONDS).then([this]() {
     act();
     return live();

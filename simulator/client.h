@@ -47,6 +47,7 @@ class Client {
   bool owns(std::uint64_t session) const { return this->session == session; }
 
   std::size_t dataBytes = 8;  ///< of what it writes to a node; its number in front
+  std::uint64_t pauseMsMost = 2400;  ///< between two bursts
 
  private:
   enum Phase : std::uint8_t { AWAY, ATTACHING, ATTACHED };

@@ -21,7 +21,12 @@ class Run final {
         target(target),
         strike(strike),
         at(at),
-        stage({SEED, CLIENTS, scenario.dataBytes, trace}, config, wiring) {
+        stage({.seed = SEED,
+               .clients = CLIENTS,
+               .dataBytes = scenario.dataBytes,
+               .trace = trace,
+               .pauseMsMost = 1000},  // a scenario is over in seconds
+              config, wiring) {
     auto& world = stage.world;
     world.beforeParcel = stage.beforeDelivery = [this](core::MemberId id) {
       if (armed && id == this->target) effect();

@@ -2,6 +2,7 @@
 // The one order of entries; see history.h.
 #include "simulator/history.h"
 #include <capnp/serialize.h>
+#include <algorithm>
 #include <cstring>
 #include "kernel/body.h"
 
@@ -18,7 +19,12 @@ std::uint64_t hashOf(Body::Reader body) {
   hash = mix(hash, body.getSequence());
   hash = mix(hash, static_cast<std::uint64_t>(body.getTimeMs()));
   if (body.isSeal()) return mix(hash, body.getSeal().getId() + 1);
-  for (auto byte : body.getOperation()) hash = mix(hash, byte);
+  auto bytes = body.getOperation();
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    memcpy(&word, bytes.begin() + at, std::min(sizeof(word), bytes.size() - at));
+    hash = mix(hash, word);
+  }
   return hash | 1;
 }
 
@@ -68,20 +74,22 @@ void History::never(const CommandName& command) { refused.insert(command); }
 
 void History::applied(core::MemberId server, core::Index index, kj::Maybe<Body::Reader> body,
                       const state::Applied& applied, std::uint64_t digest) {
-  auto where = "index " + std::to_string(index) + " at server " + std::to_string(server);
+  auto where = [&]() {
+    return "index " + std::to_string(index) + " at server " + std::to_string(server);
+  };
   std::uint64_t hash = 0;
   KJ_IF_MAYBE (text, body) hash = hashOf(*text);
   if (index <= entries.size()) {
     auto& known = entries[index - 1];
     if (known.body != hash)
-      return story.violate("agreement", where + " holds another entry than elsewhere");
+      return story.violate("agreement", where() + " holds another entry than elsewhere");
     if (known.digest != digest)
-      story.violate("state-digest", where + " led to another state than elsewhere");
+      story.violate("state-digest", where() + " led to another state than elsewhere");
     return;
   }
   if (index != entries.size() + 1) {
     return story.violate("agreement",
-                         where + " was applied before any server applied what precedes it");
+                         where() + " was applied before any server applied what precedes it");
   }
   Decided entry;
   entry.body = hash;
@@ -183,17 +191,17 @@ void History::end(core::Index index, std::uint64_t session) {
 
 void History::compare(core::Index index, const Expected& expected, const state::Applied& applied) {
   auto& outcome = applied.outcome;
-  auto where = "index " + std::to_string(index);
+  auto where = [&]() { return "index " + std::to_string(index); };
   if (expected.error != outcome.error) {
-    return story.violate("model", where + " gave " + name(outcome.error) + ", the model says " +
+    return story.violate("model", where() + " gave " + name(outcome.error) + ", the model says " +
                                       name(expected.error));
   }
   if (expected.error != polyquorum::Error::OK) return;
   if (!expected.path.empty() && expected.path != outcome.path) {
-    story.violate("model", where + " made " + outcome.path + ", the model says " + expected.path);
+    story.violate("model", where() + " made " + outcome.path + ", the model says " + expected.path);
   }
   if (expected.version && outcome.stat && *expected.version != outcome.stat->version) {
-    story.violate("model", where + " gave version " + std::to_string(outcome.stat->version) +
+    story.violate("model", where() + " gave version " + std::to_string(outcome.stat->version) +
                                ", the model says " + std::to_string(*expected.version));
   }
 }

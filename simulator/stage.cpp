@@ -94,6 +94,7 @@ Stage::Stage(const StageSettings& settings, const kernel::Config& config,
     clients.push_back(std::make_unique<Client>(number, random.split(std::to_string(number)),
                                                world.timer(), *this, history, story));
     clients.back()->dataBytes = settings.dataBytes;
+    clients.back()->pauseMsMost = settings.pauseMsMost;
   }
 }
 

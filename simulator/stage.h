@@ -33,6 +33,7 @@ struct StageSettings {
   std::ostream* trace = nullptr;  ///< NDJSON; null: none
   Only onlyClients;
   std::vector<Event>* events = nullptr;  ///< gets everything that happens, in detail
+  std::uint64_t pauseMsMost = 2400;      ///< between two bursts of one client
 };
 
 class Stage final : public Roads, public kj::TaskSet::ErrorHandler {
