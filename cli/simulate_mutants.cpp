@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include "simulator/campaign.h"
 #include "simulator/mutants.h"
@@ -20,7 +21,8 @@ using simulator::Mutant;
 
 constexpr unsigned HANG_SECONDS = 120;              // of one seed; far more than any takes
 constexpr std::uint64_t CAMPAIGN_STEP = 1'000'000;  // between the first seeds of two campaigns
-constexpr std::uint64_t QUICK_SEEDS_MAX = 40;
+constexpr std::uint64_t QUICK_SEEDS_MAX = 100;
+constexpr int NOT_STARTED = 127;  // exit code of a test that is no program
 
 struct Catch {
   std::uint64_t seed = 0;
@@ -151,6 +153,25 @@ Verdict judge(const Mutant& mutant, const MutantsWish& wish, Progress& progress)
   return verdict;
 }
 
+/// Does the test of the mutant's room fail with it?
+bool testFails(const Mutant& mutant) {
+  auto test = std::filesystem::read_symlink("/proc/self/exe").parent_path() / mutant.test;
+  if (!std::filesystem::exists(test)) {
+    throw Refusal(FAILED, test.string() + " is not there: build the target " + mutant.test);
+  }
+  auto pid = fork();
+  if (pid < 0) throw Refusal(FAILED, std::string("no process: ") + strerror(errno));
+  if (pid == 0) {
+    setenv("POLYQUORUM_MUTANT", mutant.name, 1);
+    alarm(HANG_SECONDS);
+    if (freopen("/dev/null", "w", stdout) != nullptr) execl(test.c_str(), test.c_str(), nullptr);
+    _exit(NOT_STARTED);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFSIGNALED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != NOT_STARTED);
+}
+
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (auto& word : words) out += (out.empty() ? "" : ", ") + word;
@@ -216,11 +237,15 @@ Exit simulateMutants(const MutantsWish& given, Format format) {
   if (wish.quick) wish.seedsMax = std::min(wish.seedsMax, QUICK_SEEDS_MAX);
   Table table({"mutant", "found", "of#", "seeds", "checker", "verdict", "what"});
   auto hunted = chosen(wish);
-  bool good = true, all = hunted.size() > 1;
+  bool good = true;
   Progress progress;
   for (auto& mutant : hunted) {
-    if (mutant.scenario != nullptr && all) {
-      table.add({mutant.name, "", "0", "", mutant.scenario, "scenario", mutant.what});
+    if (wish.quick && mutant.rare) continue;
+    if (mutant.test != nullptr) {
+      bool fails = testFails(mutant);
+      good = good && fails;
+      table.add({mutant.name, fails ? "1" : "0", "1", "", mutant.test, fails ? "caught" : "SURVIVED",
+                 mutant.what});
       continue;
     }
     auto verdict = judge(mutant, wish, progress);

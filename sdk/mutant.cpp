@@ -3,5 +3,20 @@
 #include "sdk/mutant.h"
 
 #ifdef POLYQUORUM_MUTANTS
-std::uint64_t polyquorum::mutants::chosen = 0;
+#include <cstdlib>
+
+namespace polyquorum::mutants {
+namespace {
+
+/// For the tests of single rooms, which have no command line of ours.
+std::uint64_t ofEnvironment() {
+  auto* name = std::getenv("POLYQUORUM_MUTANT");  // layering: allow(environment): only in builds with mutants
+  return name == nullptr ? 0 : hashOf(name);
+}
+
+}  // namespace
+
+std::uint64_t chosen = ofEnvironment();
+
+}  // namespace polyquorum::mutants
 #endif

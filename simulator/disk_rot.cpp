@@ -53,7 +53,8 @@ bool Disk::goesAstray(const std::string& file, const std::shared_ptr<Inode>& ino
   if (hit == current.end() || at >= hit->second->size) return false;
   if (hit->second == inode && at == offset) return false;
   stray = {};
-  auto bytes = std::min<std::uint64_t>(data.size(), hit->second->size - at);
+  // No more than the sector that has settled: zeros for a whole file would take the log's very end too.
+  auto bytes = std::min({data.size(), hit->second->size - at, SECTOR});
   strayed = std::make_shared<Strayed>();
   strayed->meant = inode;
   strayed->hit = hit->second;

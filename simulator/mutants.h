@@ -13,8 +13,10 @@ struct Mutant {
   const char* what;
   const char* source;  ///< where such a bug was real; or what it is made from
   std::vector<const char*> checkers;  ///< one of these must be the first to fire
-  /// Random search does not reach it: the test that does. Null: found by seeds.
-  const char* scenario = nullptr;
+  bool rare = false;                  ///< may take more than a few dozen seeds
+  /// Random search over whole clusters does not reach it: the test program of its room that fails with
+  /// POLYQUORUM_MUTANT=name. Null: found by seeds.
+  const char* test = nullptr;
 };
 
 const std::vector<Mutant>& mutants();

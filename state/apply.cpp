@@ -130,7 +130,7 @@ Error Machine::perform(Operation::Reader operation, Request& request) {
     case Operation::ATTACH:
       return cluster ? attach(operation.getAttach()) : Error::BAD_ARGUMENTS;
     case Operation::DETACH: {
-      if (cluster) return Error::BAD_ARGUMENTS;
+      if (cluster || (MUTANT("M27") && !sessions.find(request.session))) return Error::BAD_ARGUMENTS;
       end(*sessions.find(request.session));
       return Error::OK;
     }
