@@ -124,6 +124,30 @@ TEST_CASE("file storage: a power cut at every disk operation leaves a prefix (P1
   }
 }
 
+TEST_CASE("file storage: what a killed process did not sync is synced before it is shown (grid 32)") {
+  for (std::uint64_t seed = 1; seed <= 20; seed++) {
+    CAPTURE(seed);
+    FaultDisk disk;
+    {
+      Life life(disk);
+      life.storage.open();
+      life.storage.write({.entries = entriesOf(1, 2, 1), .next = {{0, 0}}});
+      disk.failAt(2, FaultDisk::Failure::CRASH);  // 1: the write, 2: its sync
+      CHECK_THROWS(life.storage.write({.entries = entriesOf(3, 4, 1, 2'000)}));
+    }
+    disk.processDeath();
+    {
+      Life life(disk);
+      life.storage.open();
+      REQUIRE(life.storage.read(0, 1, 9).entries.size() == 4);
+    }
+    disk.powerCut(seed);
+    Life life(disk);
+    CHECK(life.storage.open().logs[0].damaged.empty());
+    CHECK(life.storage.read(0, 1, 9).entries.size() == 4);
+  }
+}
+
 TEST_CASE("file storage: a failed write or sync is final, whichever call it was (P1.5)") {
   FaultDisk whole;
   live(whole);

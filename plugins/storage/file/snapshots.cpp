@@ -108,7 +108,6 @@ Snapshots::~Snapshots() noexcept(false) {}
 
 void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
                         std::vector<std::string>& findings) {
-  bool changed = false;
   for (auto& name : directory->listNames()) {
     if (!name.startsWith(PREFIX)) continue;
     bool staging = name.endsWith(STAGING);
@@ -129,7 +128,6 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
         image.name = imageName(image.index);
         directory->transfer(pathOf(image.name), kj::WriteMode::CREATE | kj::WriteMode::MODIFY,
                             pathOf(name), kj::TransferMode::MOVE);
-        changed = true;
       }
       images.erase(std::remove_if(images.begin(), images.end(),
                                   [&](auto& other) { return other.index == image.index; }),
@@ -153,9 +151,8 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
     directory->transfer(pathOf(kj::str(ROTTEN, name)), kj::WriteMode::CREATE | kj::WriteMode::MODIFY,
                         pathOf(name), kj::TransferMode::MOVE);
     images.pop_back();
-    changed = true;
   }
-  if (changed) directory->sync();
+  directory->sync();  // also of what an earlier life renamed and did not sync
 }
 
 bool Snapshots::proven(const StoredImage& image, std::vector<std::string>& findings) const {

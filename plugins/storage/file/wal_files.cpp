@@ -55,6 +55,7 @@ kj::Promise<void> Wal::open() {
   auto& state = *opening.emplace(kj::heap<Opening>(catalog));
   auto fresh = environment.random() | 1;
   return jobs.run([this, &state]() {
+    directory->sync();  // names that an earlier life made and did not sync
     findFiles(state.files);
     state.scan.run(state.files);
     if (!isLastGroupOnDisk(state.files, state.scan)) {
@@ -95,11 +96,12 @@ void Wal::findFiles(std::vector<ScannedFile>& scanned) {
 bool Wal::isLastGroupOnDisk(std::vector<ScannedFile>& scanned, const Scan& scan) {
   for (auto file = scanned.rbegin(); file != scanned.rend(); ++file) {
     if (file->records == 0) continue;
+    // A process that was killed may have written it and not synced it: what follows relies on it.
+    file->file->datasync();
     KJ_IF_MAYBE(fd, file->file->getFd()) {
       auto from = scan.groupStart, bytes = file->end - from;
       auto shown = kj::heapArray<kj::byte>(bytes), held = kj::heapArray<kj::byte>(bytes);
       file->file->read(from, shown);
-      KJ_SYSCALL(fdatasync(*fd), walName(file->sequence));
       posix_fadvise(*fd, static_cast<off_t>(from / PAGE * PAGE), 0,
                     POSIX_FADV_DONTNEED);
       file->file->read(from, held);
