@@ -120,6 +120,31 @@ TEST_CASE("file storage: a damaged range is exact if only a body rotted; a rewri
   CHECK(life.storage.open().logs[0].damaged.empty());
 }
 
+TEST_CASE("file storage: a promise that is damaged wherever it stands is no older promise (seed 5100729)") {
+  FaultDisk disk;
+  writeLog(disk);
+  auto& bytes = disk.names["wal-0000000000000001"]->now;
+  std::string name = "consensus.promised";
+  std::vector<std::size_t> places;
+  for (auto at = bytes.begin();;) {
+    at = std::search(at, bytes.end(), name.begin(), name.end());
+    if (at == bytes.end()) break;
+    places.push_back(at - bytes.begin());
+    ++at;
+  }
+  REQUIRE(places.size() >= 3);  // the write, and contexts that repeat it
+  for (std::size_t i = 0; i + 1 < places.size(); i++) bytes[places[i]] ^= 1;
+  {
+    Life life(disk);
+    auto shown = show(life.storage, life.storage.open());
+    CHECK(shown.model.facts[0]["consensus.promised"] == 2);
+  }
+  bytes = disk.names["wal-0000000000000001"]->now;
+  for (auto place : places) bytes[place] = '?';
+  Life life(disk);
+  CHECK_THROWS_WITH(life.storage.open(), Catch::Contains("every later place"));
+}
+
 TEST_CASE("file storage: damage is told once, and new damage again, until it is recycled") {
   FaultDisk disk;
   writeLog(disk);

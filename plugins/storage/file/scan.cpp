@@ -25,6 +25,10 @@ void Scan::run(std::vector<ScannedFile>& files) {
              "the beginning of the log is damaged and no later part repeats what it said (chain "
              "and promises); keep the directory for inspection and let this server rejoin with an "
              "empty one", unseeded);
+  KJ_REQUIRE(!promisesLost,
+             "a promise or a change of the chain is damaged in the log, and so is every later place that "
+             "repeated it; keep the directory for inspection and let this server rejoin with an empty "
+             "one");
   if (!started) disk = 0;
 }
 
@@ -100,7 +104,7 @@ void Scan::apply(ScannedFile& file, const RecordHeader& header, const unsigned c
                "a context record of the log is intact but cannot be understood; was it written by "
                "another version?", file.sequence, header.position);
     seeded = true;
-    lost = false;
+    lost = promisesLost = false;
     return;
   }
   if (!seeded) {
@@ -155,7 +159,7 @@ void Scan::damaged(ScannedFile& file, const RecordHeader& header) {
     log.erase(header.first, header.last + 1);
     log.damage(header.first, header.last);
   }
-  if (header.flags & SPECIAL) lost = true;
+  if (header.flags & SPECIAL) lost = promisesLost = true;
 }
 
 void Scan::note(ScannedFile& file, std::uint64_t position, const char* what) {

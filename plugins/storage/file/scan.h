@@ -22,7 +22,8 @@ struct ScannedFile {
   std::uint64_t tornFrom = 0, tornTo = 0;  ///< To be cleared with zeros; equal: nothing.
 };
 
-/// Replays files in order into a catalog. Throws FAILED if damage left no context to begin from.
+/// Replays files in order into a catalog. Throws FAILED if damage left no context to begin from, or
+/// none after a record that was more than entries: facts would go back in silence.
 ///
 /// Torn or rotten? A flush begins only when the one before is durable. So what is broken, and is
 /// followed by nothing of a later group, was never answered: a torn tail, dropped from the first
@@ -46,7 +47,8 @@ private:
   kj::Array<kj::byte> buffer;
   bool started = false;   ///< A record was seen, so previousCrc means something.
   bool seeded = false;    ///< A context was read.
-  bool lost = false;      ///< Something durable is missing since the last context.
+  bool lost = false;      ///< Something durable is missing since the last context,
+  bool promisesLost = false;  ///< and it was more than entries.
   std::uint64_t unseeded = 0;
 
   bool isBegun(ScannedFile& file);
