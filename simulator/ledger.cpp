@@ -131,7 +131,7 @@ void Ledger::booted(core::MemberId server, storage::Storage::OpenResults::Reader
                                  wrong);
   }
   disk.pending.clear();
-  disk.durable = fit && !disk.excused ? known : believe(server, found);
+  disk.durable = fit ? known : believe(server, found);
   disk.newest = disk.durable;
   for (auto& [segment, log] : disk.durable.logs) {
     for (auto& [index, stamp] : log.entries) count(server, segment, index, stamp);
