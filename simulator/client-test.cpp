@@ -117,6 +117,7 @@ class Counter final : public Roads {
     } else if (request.isQuery()) {
       ask(request.getQuery(), reply.initAnswer());
     } else {
+      if (request.isWatch()) renew(request.getWatch());
       reply.initOutcome();
     }
     delivery.setIndex(state->index());
@@ -144,7 +145,17 @@ class Counter final : public Roads {
     watched.clear();
     client.serverGone(1);
   }
-  bool silentEvents = false, twice = false;  ///< how events are told
+  /// The connection breaks, and somebody deletes what was watched.
+  void deleteWatchedWhileAway() {
+    auto paths = watched;
+    drop();
+    for (auto& [path, kinds] : paths) {
+      capnp::MallocMessageBuilder message;
+      message.initRoot<Operation>().initDelete().setPath(path);
+      apply(0, 0, capnp::messageToFlatArray(message).asBytes());
+    }
+  }
+  bool silentEvents = false, twice = false, silentRenewals = false;  ///< how events are told
 
   std::string broken() const { return story.violation() ? story.violation()->checker : ""; }
 
@@ -202,6 +213,31 @@ class Counter final : public Roads {
     state->answer(query, answer);
     if (!at.getWatch() || (answer.getError() != Error::OK && !query.isExists())) return;
     watched[query.getPath().cStr()].insert(query.isChildren());
+  }
+
+  /// Watches set again: what they missed is told at once, the rest is waited for.
+  void renew(capnp::List<coordination::Watch>::Reader watches) {
+    using Kind = coordination::Watch::Kind;
+    for (auto watch : watches) {
+      auto kind = watch.getKind();
+      auto node = state->look(watch.getPath().cStr());
+      auto told = !node                                                     ? What::DELETED
+                  : kind == Kind::EXIST                                     ? What::CREATED
+                  : kind == Kind::DATA                                      ? What::DATA_CHANGED
+                                                                            : What::CHILDREN_CHANGED;
+      bool due = kind == Kind::EXIST  ? node.has_value()
+                 : !node              ? true
+                 : kind == Kind::DATA ? node->mzxid > watch.getSince()
+                                      : node->pzxid > watch.getSince();
+      if (!due) {
+        watched[watch.getPath().cStr()].insert(kind == Kind::CHILDREN);
+      } else if (!silentRenewals) {
+        tell([&](Delivery::Builder delivery) {
+          delivery.initEvent().setPath(watch.getPath());
+          delivery.getEvent().setWhat(told);
+        });
+      }
+    }
   }
 
   void events(core::Index index, const state::Applied& applied) {
@@ -342,6 +378,15 @@ TEST_CASE("watches fires when an event is missing, comes twice or was not asked 
     Counter counter;
     counter.silentEvents = true;
     counter.serve(3000);
+    CHECK(counter.broken() == "watches");
+  }
+  SECTION("missing when the watch is set again") {
+    Counter counter;
+    counter.silentRenewals = true;
+    for (int i = 0; i < 200 && !counter.story.violation(); i++) {
+      counter.serve(20);
+      counter.deleteWatchedWhileAway();
+    }
     CHECK(counter.broken() == "watches");
   }
   SECTION("twice") {
