@@ -145,6 +145,41 @@ TEST_CASE("file storage: a promise that is damaged wherever it stands is no olde
   CHECK_THROWS_WITH(life.storage.open(), Catch::Contains("every later place"));
 }
 
+TEST_CASE("file storage: an open that finds damage says all again, before more rots (seed 5100729)") {
+  FaultDisk disk;
+  auto rot = [&](bool last) {
+    auto& bytes = disk.names["wal-0000000000000001"]->now;
+    std::string name = "consensus.promised";
+    auto at = last ? std::find_end(bytes.begin(), bytes.end(), name.begin(), name.end())
+                   : std::search(bytes.begin(), bytes.end(), name.begin(), name.end());
+    REQUIRE(at != bytes.end());
+    *at ^= 1;
+  };
+  auto quiet = [](Life& life) {
+    life.scope.poll();
+    life.storage.environment.advance(200 * kj::MILLISECONDS);
+    for (int i = 0; i < 10; i++) life.scope.poll();
+  };
+  {
+    Life life(disk);
+    life.storage.open();
+    life.storage.write({.facts = {{"consensus.promised", 7}}, .next = {{0, 0}}});
+    quiet(life);
+  }
+  rot(false);  // the write; its mark is intact
+  for (int round = 0; round < 3; round++) {
+    {
+      Life life(disk);
+      CHECK(life.storage.open().logs[0].facts.at("consensus.promised") == 7);
+      quiet(life);
+    }
+    rot(true);  // the newest place that said it
+    Life life(disk);
+    CHECK(life.storage.open().logs[0].facts.at("consensus.promised") == 7);
+    quiet(life);
+  }
+}
+
 TEST_CASE("file storage: damage is told once, and new damage again, until it is recycled") {
   FaultDisk disk;
   writeLog(disk);

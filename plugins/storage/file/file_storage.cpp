@@ -10,6 +10,9 @@
 namespace polyquorum::file {
 namespace {
 
+/// Of free space, for what must be written when nothing more is taken. (promises.md, P1.5)
+constexpr std::uint64_t RESERVE_BYTES = 64 << 20;
+
 /// Serves one load(). Reads on the loop: a chunk is 256 KiB.
 class ImageSource final : public storage::Source::Server {
 public:
@@ -193,6 +196,7 @@ kj::Promise<void> FileStorage::usage(UsageContext context) {
   auto results = context.getResults();
   results.setBytes(wal.bytesUsed() + snapshots->bytesUsed());
   results.setBytesFree(snapshots->bytesFree());
+  results.setBytesNeeded(RESERVE_BYTES + wal.bytesOwed());
   results.setWritesWaiting(wal.writesWaiting());
   return kj::READY_NOW;
 }

@@ -120,6 +120,48 @@ TEST_CASE("file storage: without its newest snapshot it goes back to the one bef
   CHECK(life.storage.read(0, 691, 950, 1u << 30).entries == entriesOf(691, 950, 1, 10'000));
 }
 
+TEST_CASE("file storage: a full disk is no failure while nobody waits for its space (P1.5)") {
+  FaultDisk disk;
+  Life life(disk, SMALL);
+  life.storage.open();
+  life.storage.write({.next = {{0, 0}}});
+  auto needed = [&]() {
+    return life.storage.instance.usageRequest().send().wait(life.scope).getBytesNeeded();
+  };
+  auto told = [&]() {
+    auto& lines = life.storage.environment.lines;
+    return std::count_if(lines.begin(), lines.end(), [](auto& line) {
+      return line.rfind("storage.full", 0) == 0;
+    });
+  };
+  auto before = needed();
+  REQUIRE(before > (64 << 20));
+
+  // The next file is made ready in slices while this one is filled; one of them finds no space.
+  std::uint64_t index = 1;
+  auto write = [&]() {
+    life.storage.write({.entries = entriesOf(index, index, 1, 10'000)});
+    index++;
+    life.scope.poll();
+  };
+  while (told() == 0 && index < 60) {
+    disk.failAt(3, FaultDisk::Failure::NO_SPACE);  // behind the write and its sync
+    write();
+  }
+  REQUIRE(told() == 1);
+  disk.failAt(0, FaultDisk::Failure::NONE);
+  auto wanted = needed();
+  write();
+  CHECK(needed() == wanted);  // not asked again so soon
+  life.storage.environment.advance(2 * kj::SECONDS);
+  for (int i = 0; i < 20; i++) life.scope.poll();
+  write();
+  CHECK(needed() < wanted);
+
+  for (; index < 400; ) write();
+  CHECK(life.storage.read(0, 1, 399, 1u << 30).entries == entriesOf(1, 399, 1, 10'000));
+}
+
 TEST_CASE("file storage: a snapshot that rotted is found at open and put aside (P1.3)") {
   FaultDisk disk;
   std::string image(600'000, 'i');
@@ -152,6 +194,26 @@ TEST_CASE("file storage: a snapshot that rotted is found at open and put aside (
   CHECK_FALSE(opened.hasSnapshot);
   CHECK(opened.logs[0].damaged.empty());
   CHECK(life.storage.read(0, 1, 9).entries.size() == 9);
+}
+
+TEST_CASE("file storage: a snapshot that could not be read once is no rotten one (grid 8, fail 73)") {
+  FaultDisk disk;
+  {
+    Life life(disk);
+    life.storage.open();
+    life.storage.write({.entries = entriesOf(1, 9, 1), .next = {{0, 0}}});
+    life.storage.stage({1, 9}, "image", {{0, 0}}, 5);
+    life.storage.write({.base = {1, 9}, .trim = 10});
+    life.scope.poll();
+  }
+  for (unsigned place = 0; place < 7; place++) {  // header, footer; and again, with the image
+    Life life(disk);
+    disk.reads = {"snapshot-", place, 1};
+    CHECK(life.storage.open().snapshot == At{1, 9});
+    CHECK(disk.reads.fail == 0);
+    CHECK(life.storage.image() == "image");
+  }
+  CHECK(disk.names.count("rotten-snapshot-0000000000000009") == 0);
 }
 
 TEST_CASE("file storage: a log in a directory of its own (A6.8)") {

@@ -318,6 +318,10 @@ const kj::File* Wal::fileOf(const Span& span) const {
   return found == files.end() ? nullptr : found->second->file.get();
 }
 
+std::uint64_t Wal::bytesOwed() const {
+  return next == nullptr ? 0 : next->capacity - std::min(next->capacity, next->filled);
+}
+
 std::uint64_t Wal::bytesUsed() const {
   std::uint64_t bytes = 0;
   for (auto& each : files) bytes += std::max(each.second->filled, each.second->end);

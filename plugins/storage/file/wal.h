@@ -49,6 +49,8 @@ public:
   void retire(Index keepFrom);
 
   std::uint64_t bytesUsed() const;
+  /// What the next file still wants of the disk.
+  std::uint64_t bytesOwed() const;
   std::uint32_t writesWaiting() const { return waiting; }
 
 private:
@@ -83,6 +85,7 @@ private:
   std::vector<kj::Own<WalFile>> retired;            ///< Waiting for tidy.
   kj::Maybe<kj::Own<WalFile>> spare;                ///< "spare": used again for the next file.
   std::uint64_t filling = 0;                        ///< What next will have when the job is done.
+  bool fillRefused = false;                         ///< By a full disk; tried again later.
   Batch gather, flight;
   Buffer kept;                ///< The memory of the last group, used again.
   std::uint64_t disk = 0, group = 0;
@@ -99,6 +102,7 @@ private:
     explicit Opening(Catalog& catalog) : scan(catalog) {}
     std::vector<ScannedFile> files;
     Scan scan;
+    std::vector<std::string> news;  ///< Of the scan's findings.
   };
   kj::Maybe<kj::Own<Opening>> opening;
   kj::TaskSet tasks;
@@ -123,6 +127,7 @@ private:
 
   std::uint64_t fillWanted() const;
   void fill(std::uint64_t bytes);
+  void prepare(WalFile& file);
   void filled();
   void make(WalFile& file);
   void tidy();

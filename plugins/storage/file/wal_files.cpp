@@ -19,6 +19,7 @@ constexpr std::uint64_t GROWTH = 4;              ///< Each file is this many tim
 constexpr std::uint64_t SLICE_BYTES = 256 << 10; ///< Zeros are written and synced in such slices,
 constexpr std::uint64_t SLICE_BYTES_MAX = 4 << 20;  ///< so that flushes get in between.
 constexpr std::uint64_t PAGE = 4096;
+constexpr auto FILL_AGAIN = 1 * kj::SECONDS;     ///< When a full disk is asked again.
 constexpr auto WRITE = kj::WriteMode::CREATE | kj::WriteMode::MODIFY | kj::WriteMode::PRIVATE;
 const kj::StringPtr SPARE = "spare";
 
@@ -66,14 +67,15 @@ kj::Promise<void> Wal::open() {
       state.scan.run(state.files);
     }
     clean(state.files);
-    state.scan.findings = untold(*directory, state.scan.findings);
+    state.news = untold(*directory, state.scan.findings);
   }).then([this, &state, fresh]() {
-    for (auto& finding : state.scan.findings) {
+    for (auto& finding : state.news) {
       environment.log(sdk::Level::ERROR, kj::str("storage.damaged ", finding.c_str()));
     }
     begin(state.files, state.scan);
     if (disk == 0) disk = fresh;
     opening = nullptr;
+    plan();
   });
 }
 
@@ -132,6 +134,8 @@ void Wal::clean(std::vector<ScannedFile>& scanned) {
 void Wal::begin(std::vector<ScannedFile>& scanned, const Scan& scan) {
   disk = scan.disk;
   group = appended = marked = scan.group;
+  // What was written twice stands once now: a quiet log says it again.
+  if (!scan.findings.empty()) marked = appended - 1;
   sealedCrc = scan.previousCrc;
   std::size_t last = 0;
   for (std::size_t i = 0; i < scanned.size(); i++) {
@@ -182,7 +186,7 @@ void Wal::planNext() {
 }
 
 std::uint64_t Wal::fillWanted() const {
-  if (next->filled >= next->capacity) return 0;
+  if (fillRefused || next->filled >= next->capacity) return 0;
   // In step with the file in use, so that it is ready when that is three quarters full.
   auto target = std::min(next->capacity, next->capacity * current->end /
                                              std::max(current->capacity * 3 / 4, SECTOR));
@@ -196,21 +200,39 @@ void Wal::fill(std::uint64_t bytes) {
   auto file = next;
   filling = file->recycled ? file->capacity : file->filled + bytes;
   run([this, file]() {
-    if (file->file.get() == nullptr) make(*file);
-    auto size = file->file->stat().size;  // a recycled file needs no zeros, but may be short
-    auto from = std::max(file->filled, size);
-    if (from < filling) {
-      zero(*file->file, from, filling);
-      file->file->datasync();
+    // A full disk is no failure yet: nobody waits for these bytes. The write that needs them may fail.
+    KJ_IF_MAYBE(refused, kj::runCatchingExceptions([&]() { prepare(*file); })) {
+      if (refused->getType() != kj::Exception::Type::OVERLOADED) kj::throwFatalException(kj::mv(*refused));
+      fillRefused = true;
     }
-  }, [this, file]() { file->filled = filling; });
+  }, [this, file]() {
+    if (!fillRefused) {
+      file->filled = filling;
+      return;
+    }
+    environment.log(sdk::Level::WARNING, "storage.full: the log's next file cannot be made ready");
+    tasks.add(environment.timer().afterDelay(FILL_AGAIN).then([this]() {
+      fillRefused = false;
+      plan();
+    }));
+  });
+}
+
+void Wal::prepare(WalFile& file) {
+  if (file.file.get() == nullptr) make(file);
+  // A recycled file needs no zeros, but may be short. What a full disk refused is written again.
+  auto from = std::max(file.filled, file.recycled ? file.file->stat().size : 0);
+  if (from >= filling) return;
+  zero(*file.file, from, filling);
+  file.file->datasync();
 }
 
 void Wal::make(WalFile& file) {
   kj::Path path(walName(file.sequence));
   if (file.recycled) directory->transfer(path, WRITE, kj::Path(SPARE), kj::TransferMode::MOVE);
-  file.file = directory->openFile(path, WRITE);
+  auto made = directory->openFile(path, WRITE);
   if (!MUTANT("M23")) directory->sync();
+  file.file = kj::mv(made);
 }
 
 void Wal::retire(Index keepFrom) {

@@ -32,6 +32,7 @@ public:
     file->pending.clear();
   }
   std::size_t read(std::uint64_t offset, kj::ArrayPtr<kj::byte> buffer) const override {
+    disk.read(name);
     if (offset >= file->now.size()) return 0;
     auto bytes = std::min<std::uint64_t>(buffer.size(), file->now.size() - offset);
     std::memcpy(buffer.begin(), file->now.data() + offset, bytes);
@@ -211,8 +212,20 @@ void FaultDisk::change(const char* what, const std::string& name) {
   if (dead) KJ_FAIL_REQUIRE("the machine is off");
   if (failure == Failure::NONE || count != failing) return;
   if (failure == Failure::CRASH) dead = true;
-  KJ_FAIL_REQUIRE(failure == Failure::NO_SPACE ? "No space left on device" : "Input/output error",
-                  what, name);
+  if (failure == Failure::NO_SPACE) {  // the type is KJ's for ENOSPC
+    kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "No space left on device", what, name));
+  }
+  KJ_FAIL_REQUIRE("Input/output error", what, name);
+}
+
+void FaultDisk::read(const std::string& name) {
+  if (reads.fail == 0 || name.rfind(reads.prefix, 0) != 0) return;
+  if (reads.pass > 0) {
+    reads.pass--;
+    return;
+  }
+  reads.fail--;
+  KJ_FAIL_REQUIRE("Input/output error", "read", name);
 }
 
 void FaultDisk::syncNames() {

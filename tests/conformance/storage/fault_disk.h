@@ -42,9 +42,15 @@ public:
 
   std::map<std::string, std::shared_ptr<FaultFile>> names;
   std::vector<std::string> trace;  ///< One word per changing operation.
+  /// Of files of this prefix so many reads go well, and so many then throw.
+  struct {
+    std::string prefix;
+    unsigned pass = 0, fail = 0;
+  } reads;
 
   // For the directory and its files.
   void change(const char* what, const std::string& name);
+  void read(const std::string& name);
   std::map<std::string, std::shared_ptr<FaultFile>> durableNames;
   std::vector<std::map<std::string, std::shared_ptr<FaultFile>>> pendingNames;
   void namesChanged() { pendingNames.push_back(names); }
