@@ -55,6 +55,9 @@ class Telling {
       if (event.kind == Event::VIOLATION && clues.ms == 0) {
         clues.ms = event.ms;
         clues.numbers = numbersAfter(event.text, "");
+        for (auto word : {"server ", "client ", "session ", "fence "}) {
+          for (auto number : numbersAfter(event.text, word)) clues.numbers.erase(number);
+        }
         for (auto number : numbersAfter(event.text, "client ")) {
           clues.clients.insert(static_cast<int>(number));
         }
@@ -201,7 +204,10 @@ class Telling {
     auto known = told.find(key);
     if (known != told.end() && event.ms - known->second.second < SAME_LETTER_MS) {
       auto& text = out[known->second.first].text;
-      text.insert(text.find(": "), ", " + std::to_string(event.peer));
+      auto colon = text.find(": ");
+      auto peer = " " + std::to_string(event.peer);
+      bool twice = (text.substr(0, colon) + ",").find(peer + ",") != std::string::npos;
+      if (!twice) text.insert(colon, "," + peer);
       return;
     }
     told[key] = {out.size(), event.ms};
