@@ -62,7 +62,8 @@ class Disk {
   bool misdirecting() const { return !stray.first.empty(); }
 
   /// The sync of this file fails: what it was to make durable never is, whatever is read back meanwhile and
-  /// however often the file is synced again. (Rebello et al., "Can applications recover from fsync failures?")
+  /// however often the file is synced again. (Rebello et al., "Can applications recover from fsync
+  /// failures?")
   void failSync(const std::string& file);
 
   /// No space: what makes a file or makes it longer fails. Told of each such failure.
