@@ -145,7 +145,7 @@ TEST_CASE("file storage: a promise that is damaged wherever it stands is no olde
   CHECK_THROWS_WITH(life.storage.open(), Catch::Contains("every later place"));
 }
 
-TEST_CASE("file storage: an open that finds damage says all again, before more rots (seed 5100729)") {
+TEST_CASE("file storage: each open says all again, before more rots (seeds 5100729, 62901240)") {
   FaultDisk disk;
   auto rot = [&](bool last) {
     auto& bytes = disk.names["wal-0000000000000001"]->now;

@@ -134,8 +134,8 @@ void Wal::clean(std::vector<ScannedFile>& scanned) {
 void Wal::begin(std::vector<ScannedFile>& scanned, const Scan& scan) {
   disk = scan.disk;
   group = appended = marked = scan.group;
-  // What was written twice stands once now: a quiet log says it again.
-  if (!scan.findings.empty()) marked = appended - 1;
+  // What was written twice may stand once now, as a torn end or as damage: a quiet log says it again.
+  if (appended > 0) marked = appended - 1;
   sealedCrc = scan.previousCrc;
   std::size_t last = 0;
   for (std::size_t i = 0; i < scanned.size(); i++) {
