@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include "kernel/loader.h"
 
 namespace polyquorum::cli {
 namespace {
@@ -169,8 +170,12 @@ void tellFirst(const Tally& sum, const RunWish& run) {
   }
 }
 
-void keepFailures(const SeedsWish& wish, const Tally& sum) {
+void keepFailures(const SeedsWish& wish, const RunWish& run, const Tally& sum) {
   if (wish.keep.empty() || sum.failed.empty()) return;
+  if (run.config != nullptr || run.faults || run.clients || !run.mutant.empty()) {
+    printf("nothing is kept: a kept seed is replayed with the drawn cluster and all that it draws\n");
+    return;
+  }
   auto now = std::time(nullptr);
   char day[16];
   strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&now));
@@ -198,6 +203,7 @@ void Tally::print() const {
 }
 
 Exit simulateSeeds(const SeedsWish& wish, const RunWish& run) {
+  if (run.config != nullptr) kernel::load(*run.config);  // its problems are told once, here
   if (wish.hours > 0) {
     printf("seeds from %llu for %g hours, %u at a time\n",
            static_cast<unsigned long long>(wish.base), wish.hours, wish.jobs);
@@ -223,7 +229,7 @@ Exit simulateSeeds(const SeedsWish& wish, const RunWish& run) {
       printf("never happened: %s\n", what.c_str());
     }
   }
-  keepFailures(wish, sum);
+  keepFailures(wish, run, sum);
   fflush(stdout);
   tellFirst(sum, run);
   return covered && sum.failed.empty() ? DONE : FAILED;
