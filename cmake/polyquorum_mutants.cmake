@@ -18,7 +18,8 @@ function(polyquorum_plant_mutants)
       file(STRINGS ${source} planted REGEX "^#include \"sdk/mutant.h\"")
       if(planted)
         get_filename_component(folder ${source} DIRECTORY)
-        set_property(SOURCE ${source} DIRECTORY ${folder} APPEND
+        # tests/desk compiles the desk's sources once more.
+        set_property(SOURCE ${source} DIRECTORY ${folder} ${CMAKE_SOURCE_DIR}/tests/desk APPEND
                      PROPERTY COMPILE_DEFINITIONS POLYQUORUM_MUTANTS)
       endif()
     endforeach()
