@@ -42,8 +42,6 @@ const std::vector<Mutant>& mutants() {
        "ALICE; ZOOKEEPER-4269", {"storage", "durability", "agreement", "node"}},
       {"M24", "an image is adopted, and the log before it given up, before its bytes are synced",
        "the rule of snapshots", {"storage", "durability", "node"}},
-      {"M25", "the checksum of a record says nothing of its place", "TigerBeetle's model",
-       {"storage", "agreement", "durability", "node"}, true, "file_storage_test"},
       {"M26", "a leader that slept expires sessions when it wakes", "etcd #15247",
        {"ephemerals"}, true, "desk_test"},
       {"M27", "a command that comes after the end of its session still takes place",
