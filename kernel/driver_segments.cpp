@@ -32,7 +32,9 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
   auto seeded = kj::Promise<void>(kj::READY_NOW);
   KJ_IF_MAYBE(durable, queue.flush()) seeded = kj::mv(*durable);
   for (auto log : opened.getLogs()) {
+    core::Index damagedTo = 0;
     for (auto range : log.getDamaged()) {
+      damagedTo = std::max(damagedTo, range.getLast());
       this->log(sdk::Level::ERROR, kj::str("log.damaged segment=", log.getSegment(), " first=",
                                            range.getFirst(), " last=", range.getLast()));
     }
@@ -40,6 +42,8 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
     for (auto run : log.getRuns()) {
       foundLog.push_back({run.getFirst(), run.getCount(), run.getStamp()});
     }
+    auto end = foundLog.empty() ? 0 : foundLog.back().first + foundLog.back().count - 1;
+    if (damagedTo > end) foundLog.push_back({damagedTo + 1, 0, 0});  // the log went on up to here
     for (auto fact : log.getFacts()) foundFacts.emplace_back(fact.getName().cStr(), fact.getValue());
   }
   firstKept = foundLog.empty() ? 1 : foundLog.front().first;
@@ -53,7 +57,9 @@ kj::Promise<void> Driver::recover(storage::Storage::OpenResults::Reader opened, 
   return seeded.then([this]() { return replaySealed(chain.holding(replica.appliedIndex() + 1) + 1); })
       .then([this]() {
         auto last = replica.appliedIndex();
-        for (auto& run : foundLog) last = std::max(last, run.first + run.count - 1);
+        for (auto& run : foundLog) {
+          if (run.count > 0) last = std::max(last, run.first + run.count - 1);
+        }
         replica.log.restart(last);
         // Not all servers take their images at the same time.
         auto every = settings.snapshots.every;

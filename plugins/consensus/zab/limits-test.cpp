@@ -208,6 +208,33 @@ TEST_CASE("zab: a hole in the log makes a voter abstain until it holds everythin
   CHECK(cluster.at(3).evidence.eligible);
 }
 
+TEST_CASE("zab: a voter whose log's end is damaged abstains and leads nobody (adversary, seed 5300526)") {
+  Cluster cluster(3);
+  cluster.startAll();
+  REQUIRE(led(cluster, 1));
+  cluster.propose(1, 30);
+  cluster.run(50 * MS);
+  cluster.crash(3);
+  cluster.crash(2);
+  cluster.at(3).disk.log.erase(29);
+  cluster.at(3).disk.log.erase(30);
+  cluster.at(3).disk.damagedTo = 30;
+  cluster.start(3);
+  cluster.run(10 * MS);
+  CHECK(!cluster.at(3).evidence.eligible);
+  cluster.nominate(3, 3);
+  cluster.nominate(1, 3);
+  cluster.run(3000 * MS);
+  CHECK(!cluster.leads(3));
+
+  cluster.at(3).disk.damagedTo = 0;
+  cluster.start(2);
+  REQUIRE(led(cluster, 1));
+  cluster.run(50 * MS);
+  CHECK(cluster.at(3).evidence.eligible);
+  CHECK(cluster.at(3).disk.log.count(30) == 1);
+}
+
 TEST_CASE("zab: equal events give equal effects, whatever the round of the nomination says (S5)") {
   auto trace = [](std::uint64_t round) {
     Cluster cluster(3);

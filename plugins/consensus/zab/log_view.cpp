@@ -18,8 +18,7 @@ std::optional<core::Index> LogView::open(core::Position newBase,
   base = newBase;
   runs.clear();
   std::optional<core::Index> hole;
-  for (auto& run : found) {
-    if (run.count == 0) continue;
+  for (auto& run : found) {  // an empty run is where a damaged end would have ended
     bool gap = runs.empty() ? run.first > base.index + 1 : run.first != end(runs.back()) + 1;
     if (gap && (runs.empty() || end(runs.back()) >= base.index)) {
       hole = runs.empty() ? base.index + 1 : end(runs.back()) + 1;
@@ -33,6 +32,7 @@ std::optional<core::Index> LogView::open(core::Position newBase,
         break;
       }
     }
+    if (run.count == 0) continue;
     if (!runs.empty() && runs.back().stamp == run.stamp) {
       runs.back().count += run.count;
     } else {

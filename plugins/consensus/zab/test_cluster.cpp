@@ -36,6 +36,7 @@ void Cluster::start(core::MemberId id) {
       log.push_back({index, 1, entry.stamp});
     }
   }
+  if (server.disk.damagedTo > 0) opened.log.push_back({server.disk.damagedTo + 1, 0, 0});
   for (auto& fact : server.disk.facts) opened.facts.push_back(fact);
   tell(id, opened);
   for (auto& [other, peer] : servers) join(id, other);

@@ -38,6 +38,7 @@ struct Weather {
 struct Disk {
   core::Position base;
   std::map<core::Index, core::Entry> log;
+  core::Index damagedTo = 0;  ///< the last entry that was there, if the log's end is damaged
   std::map<std::string, std::uint64_t> facts;
   void write(const core::Batch& batch);
   /// Of what has no hole.
