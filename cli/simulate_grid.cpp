@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include "cli/workers.h"
 #include "simulator/grid.h"
 
 namespace polyquorum::cli {
@@ -144,19 +145,13 @@ Exit simulateGrid(const GridWish& wish) {
   if (wish.scenario) {
     sum = runScenario(wish, *wish.scenario);
   } else {
-    std::vector<std::pair<pid_t, int>> workers;
+    std::vector<Worker> workers;
     for (unsigned job = 0; job < wish.jobs; job++) {
-      int ends[2];
-      if (pipe(ends) != 0) throw Refusal(FAILED, std::string("no pipe: ") + strerror(errno));
-      auto pid = fork();
-      if (pid < 0) throw Refusal(FAILED, std::string("no process: ") + strerror(errno));
-      if (pid == 0) {
+      workers.push_back(startWorker([&](int out) {
         Totals mine;
         for (std::size_t n = job; n < count; n += wish.jobs) mine.add(runScenario(wish, n));
-        _exit(write(ends[1], &mine, sizeof mine) == sizeof mine ? 0 : 1);
-      }
-      close(ends[1]);
-      workers.emplace_back(pid, ends[0]);
+        tellAll(out, &mine, sizeof mine);
+      }));
     }
     for (auto& [pid, in] : workers) {
       Totals part;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include "cli/workers.h"
 #include "simulator/campaign.h"
 #include "simulator/mutants.h"
 
@@ -43,11 +44,7 @@ void runSeed(std::uint64_t seed, int out) {
   } catch (const kj::Exception& thrown) {
     text = std::string("crash\n") + thrown.getDescription().cStr();
   }
-  for (std::size_t done = 0; done < text.size();) {
-    auto n = write(out, text.data() + done, text.size() - done);
-    if (n <= 0) break;
-    done += static_cast<std::size_t>(n);
-  }
+  tellAll(out, text.data(), text.size());
 }
 
 /// Seeds in order, some at a time, until one fails and all before it are done.
@@ -83,18 +80,11 @@ private:
   std::optional<Catch> found;
 
   void start(std::uint64_t seed) {
-    int ends[2];
-    if (pipe(ends) != 0) throw Refusal(FAILED, std::string("no pipe: ") + strerror(errno));
-    auto pid = fork();
-    if (pid < 0) throw Refusal(FAILED, std::string("no process: ") + strerror(errno));
-    if (pid == 0) {
-      close(ends[0]);
+    auto [pid, in] = startWorker([&](int out) {
       simulator::chooseMutant(mutant.name);
-      runSeed(seed, ends[1]);
-      _exit(0);
-    }
-    close(ends[1]);
-    running.push_back({seed, pid, ends[0], ""});
+      runSeed(seed, out);
+    });
+    running.push_back({seed, pid, in, ""});
   }
 
   static bool readOn(Running& one) {

@@ -4,12 +4,12 @@
 #include "cli/simulate_seeds.h"
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include "cli/workers.h"
 #include "kernel/loader.h"
 
 namespace polyquorum::cli {
@@ -92,11 +92,7 @@ void work(const SeedsWish& wish, const RunWish& run, unsigned job, std::uint64_t
     }
   }
   auto text = textOf(tally);
-  for (std::size_t done = 0; done < text.size();) {
-    auto n = write(out, text.data() + done, text.size() - done);
-    if (n <= 0) break;
-    done += static_cast<std::size_t>(n);
-  }
+  tellAll(out, text.data(), text.size());
 }
 
 bool gather(int in, Tally& sum) {
@@ -127,19 +123,10 @@ bool gather(int in, Tally& sum) {
 /// Every seed of the wish; a process that died shows as the failure of the seed it was at.
 Tally runAll(const SeedsWish& wish, const RunWish& run) {
   Board board(wish.jobs);
-  std::vector<std::pair<pid_t, int>> workers;
+  std::vector<Worker> workers;
   for (unsigned job = 0; job < wish.jobs; job++) {
-    int ends[2];
-    if (pipe(ends) != 0) throw Refusal(FAILED, std::string("no pipe: ") + strerror(errno));
-    auto pid = fork();
-    if (pid < 0) throw Refusal(FAILED, std::string("no process: ") + strerror(errno));
-    if (pid == 0) {
-      close(ends[0]);
-      work(wish, run, job, board.seeds[job], ends[1]);
-      _exit(0);
-    }
-    close(ends[1]);
-    workers.emplace_back(pid, ends[0]);
+    workers.push_back(
+        startWorker([&](int out) { work(wish, run, job, board.seeds[job], out); }));
   }
   Tally sum;
   for (unsigned job = 0; job < wish.jobs; job++) {

@@ -85,6 +85,29 @@ TEST_CASE("driver: letters of the next segment wait while the seal becomes durab
   REQUIRE(bench.failure == "");
 }
 
+TEST_CASE("driver: a core hears how far a log went whose end is damaged (adversary, seed 5300526)") {
+  DriverBench bench([](storage::Storage::OpenResults::Builder found) {
+    auto log = found.initLogs(1)[0];
+    auto run = log.initRuns(1)[0];
+    run.setFirst(1);
+    run.setCount(69);
+    run.setStamp(11);
+    auto damaged = log.initDamaged(1)[0];
+    damaged.setFirst(70);
+    damaged.setLast(71);
+  });
+  std::vector<std::pair<core::Index, std::uint64_t>> runs;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder) {
+    for (auto event : events) {
+      if (!event.isOpened()) continue;
+      for (auto run : event.getOpened().getLog()) runs.emplace_back(run.getFirst(), run.getCount());
+    }
+  };
+  bench.start();
+  REQUIRE(runs == std::vector<std::pair<core::Index, std::uint64_t>>{{1, 69}, {72, 0}});
+  REQUIRE(bench.failure == "");
+}
+
 TEST_CASE("driver: an image that the cores let go makes room at once (adversary, seed 1091)") {
   DriverBench bench;
   bool keeps = false;

@@ -137,8 +137,9 @@ private:
 
 class DriverBench final : private sdk::Environment, private CoreMaker {
 public:
-  /// Server 1 of three voters.
-  DriverBench() : scope(loop), clock(kj::origin<kj::TimePoint>() + 1 * kj::SECONDS) {
+  using Found = std::function<void(storage::Storage::OpenResults::Builder)>;
+  /// Server 1 of three voters. found: what its storage holds; nothing if it is not given.
+  explicit DriverBench(const Found& found = nullptr) : scope(loop), clock(kj::origin<kj::TimePoint>() + 1 * kj::SECONDS) {
     auto segment = seed.initRoot<Segment>();
     auto members = segment.initMembers(3);
     for (unsigned i = 0; i < 3; i++) members[i].setId(i + 1);
@@ -154,7 +155,9 @@ public:
       failure = why.getDescription().cStr();
     });
     capnp::MallocMessageBuilder opened;
-    driver->recover(opened.initRoot<storage::Storage::OpenResults>(), segment.asReader()).wait(scope);
+    auto results = opened.initRoot<storage::Storage::OpenResults>();
+    if (found) found(results);
+    driver->recover(results, segment.asReader()).wait(scope);
   }
   ~DriverBench() noexcept(false) { driver->stop(); }
 

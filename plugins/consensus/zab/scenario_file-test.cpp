@@ -2,52 +2,22 @@
 // Scenario files: scenarios/*.txt. A step a line, and under it what came of it, each line after "> ".
 // UPDATE=1 zab_test "zab: scenario files*" writes them anew; read the difference before you keep it.
 #include <catch2/catch.hpp>
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include "plugins/consensus/zab/test_cluster.h"
+#include "sdk/scenario_files-test.h"
 
 namespace polyquorum::zab {
 namespace {
 
 constexpr core::Nanos PATIENCE = 5000 * MS;
 
-/// Plays one file; throws std::runtime_error for a line that it does not understand.
-class Play {
-public:
-  /// The file as it is with what came of each step.
-  std::string run(std::istream& file) {
-    std::string line;
-    while (std::getline(file, line)) {
-      if (line.rfind("> ", 0) == 0) continue;
-      out += line + "\n";
-      if (line.empty() || line[0] == '#') continue;
-      words = std::istringstream(line);
-      step(word(), line);
-      flush();
-    }
-    return out;
-  }
-
+class Play final : public sdk::test::ScenarioPlay {
 private:
   std::unique_ptr<Cluster> cluster;
   Settings settings;
   Weather weather;
-  std::istringstream words;
-  std::string out;
-  std::vector<std::string> lines;
   std::string lost;   ///< the kind of letter that is lost next
   core::MemberId lostFrom = 0;
 
-  std::string word() {
-    std::string word;
-    words >> word;
-    return word;
-  }
-  std::uint64_t number() { return std::stoull(word()); }
-  core::MemberId id() { return static_cast<core::MemberId>(number()); }
   Cluster& it() {
     if (!cluster) throw std::runtime_error("the first step is `servers VOTERS LEARNERS`");
     return *cluster;
@@ -66,7 +36,7 @@ private:
     cluster->onSend = [this](core::MemberId from, const core::Letter& letter) {
       auto* kind = wellFormed(letter);
       if (lost.empty() || from != lostFrom || kind == nullptr || lost != kind) return true;
-      lines.push_back("  (lost)");
+      tell("  (lost)");
       lost.clear();
       return false;
     };
@@ -75,12 +45,7 @@ private:
   /// Heartbeats say nothing new.
   void event(const std::string& line) {
     if (line.find(": ping") != line.npos || line.find(": pong") != line.npos) return;
-    lines.push_back(line);
-  }
-
-  void flush() {
-    for (auto& line : lines) out += "> " + line + "\n";
-    lines.clear();
+    tell(line);
   }
 
   void until() {
@@ -95,7 +60,7 @@ private:
       }
       throw std::runtime_error("until what? " + what);
     }();
-    if (!it().runUntil(PATIENCE, condition)) lines.push_back("NEVER");
+    if (!it().runUntil(PATIENCE, condition)) tell("NEVER");
   }
 
   void show(core::MemberId who) {
@@ -106,10 +71,10 @@ private:
       line += " " + std::to_string(index) + "/" + std::to_string(entry.stamp) + "=" +
               std::to_string(it().body(who, index));
     }
-    lines.push_back(line + "; decided " + std::to_string(server.committed));
+    tell(line + "; decided " + std::to_string(server.committed));
   }
 
-  void step(const std::string& verb, const std::string& line) {
+  void step(const std::string& verb, const std::string& line) override {
     if (verb == "option") return option();
     if (verb == "servers") return make();
     if (verb == "start") {
@@ -178,52 +143,10 @@ private:
   }
 };
 
-std::string text(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::stringstream whole;
-  whole << file.rdbuf();
-  return whole.str();
-}
-
-/// Where two texts part, for a person.
-std::string difference(const std::string& wanted, const std::string& got) {
-  std::istringstream a(wanted), b(got);
-  std::string left, right, step;
-  for (unsigned number = 1; ; number++) {
-    bool more = static_cast<bool>(std::getline(a, left));
-    bool others = static_cast<bool>(std::getline(b, right));
-    if (!more && !others) return "";
-    if (more != others || left != right) {
-      return "line " + std::to_string(number) + ", step `" + step + "`:\n  file: " +
-             (more ? left : "(its end)") + "\n  now:  " + (others ? right : "(its end)");
-    }
-    if (left.rfind("> ", 0) != 0) step = left;
-  }
-}
-
 }  // namespace
 
 TEST_CASE("zab: scenario files come out as they are written") {
-  std::vector<std::filesystem::path> paths;
-  for (auto& entry : std::filesystem::directory_iterator(ZAB_SCENARIOS)) {
-    if (entry.path().extension() == ".txt") paths.push_back(entry.path());
-  }
-  REQUIRE(!paths.empty());
-  std::sort(paths.begin(), paths.end());
-  for (auto& path : paths) {
-    INFO(path.string());
-    std::ifstream file(path);
-    auto played = Play().run(file);
-    // A step that waits for ever is a mistake in the scenario, never an expectation.
-    CHECK(played.find("> NEVER") == played.npos);
-    if (std::getenv("UPDATE") != nullptr) {
-      std::ofstream(path) << played;
-    } else {
-      auto parts = difference(text(path), played);
-      INFO(parts);
-      CHECK(parts.empty());
-    }
-  }
+  sdk::test::checkScenarios<Play>(ZAB_SCENARIOS, "NEVER");  // a step that waits for ever
 }
 
 }  // namespace polyquorum::zab
