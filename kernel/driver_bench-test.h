@@ -139,7 +139,8 @@ class DriverBench final : private sdk::Environment, private CoreMaker {
 public:
   using Found = std::function<void(storage::Storage::OpenResults::Builder)>;
   /// Server 1 of three voters. found: what its storage holds; nothing if it is not given.
-  explicit DriverBench(const Found& found = nullptr) : scope(loop), clock(kj::origin<kj::TimePoint>() + 1 * kj::SECONDS) {
+  explicit DriverBench(const Found& found = nullptr)
+      : scope(loop), clock(kj::origin<kj::TimePoint>() + 1 * kj::SECONDS) {
     auto segment = seed.initRoot<Segment>();
     auto members = segment.initMembers(3);
     for (unsigned i = 0; i < 3; i++) members[i].setId(i + 1);
