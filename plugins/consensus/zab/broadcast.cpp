@@ -142,9 +142,8 @@ void Leader::fetched(const core::Fetched& fetched) {
       next++;
     }
     if (!entries.empty()) return sendEntries(session, std::move(entries));
-    if (session.stage == FOLLOWS || session.stage == OFFERED ||
-        ledger.log.first() <= session.next) {
-      // Trimmed under a session that lagged too far, or damaged: it begins again.
+    // Trimmed, or damaged on this disk: the state holds it if it is decided (seed 9100026).
+    if (session.stage == FOLLOWS || session.stage == OFFERED || session.next > ledger.committed()) {
       drop(peer, "entries_gone");
       return;
     }

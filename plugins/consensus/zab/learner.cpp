@@ -118,10 +118,13 @@ void Learner::claimReport(Kind kind, bool counts) {
 }
 
 void Learner::onSync(const core::Letter& letter) {
-  if (stage != PROMISED && stage != AWAITING_SNAPSHOT) return fail("sync_out_of_place");
+  // A leader that cannot read on (trimmed, damaged) sends its state instead, before it says NEW_LEADER.
+  bool image = letter.numbers[2] == SNAP;
+  bool fits = stage == PROMISED || stage == AWAITING_SNAPSHOT || (stage == SYNCING && image);
+  if (!fits) return fail("sync_out_of_place");
   serving.reset();
   progressAt = ledger.now;
-  if (letter.numbers[2] == SNAP) {
+  if (image) {
     stage = AWAITING_SNAPSHOT;
     if (early) adopt(*early);
     return;
@@ -140,7 +143,7 @@ void Learner::onSync(const core::Letter& letter) {
 void Learner::arrived(const core::SnapshotArrived& snapshot) {
   if (stage == IDLE || snapshot.peer != leaderId || snapshot.link != link) return;
   if (stage == AWAITING_SNAPSHOT) return adopt(snapshot.at);
-  if (stage == PROMISED) early = snapshot.at;   // the bulk lane was faster
+  if (stage == PROMISED || stage == SYNCING) early = snapshot.at;   // the bulk lane was faster
 }
 
 void Learner::adopt(core::Position at) {

@@ -235,6 +235,27 @@ TEST_CASE("zab: a voter whose log's end is damaged abstains and leads nobody (ad
   CHECK(cluster.at(3).disk.log.count(30) == 1);
 }
 
+TEST_CASE("zab: a leader whose log rots under it serves a learner by its state (seed 9100026)") {
+  Cluster cluster(3);
+  cluster.startAll();
+  REQUIRE(led(cluster, 1));
+  cluster.propose(1, 5);
+  cluster.run(50 * MS);
+  cluster.crash(3);
+  cluster.propose(1, 25);
+  cluster.run(50 * MS);
+  cluster.crash(1);
+  cluster.start(1);  // what it serves it now reads from its disk
+  cluster.adviseGood(1);
+  REQUIRE(cluster.runUntil(3000 * MS, [&] { return cluster.leads(1); }));
+  cluster.at(1).memory.log.erase(12);
+  cluster.at(1).memory.log.erase(13);
+
+  cluster.start(3);
+  auto serves = [&] { return cluster.follows(3) && cluster.at(3).committed == cluster.at(1).committed; };
+  REQUIRE(cluster.runUntil(3000 * MS, serves));
+}
+
 TEST_CASE("zab: equal events give equal effects, whatever the round of the nomination says (S5)") {
   auto trace = [](std::uint64_t round) {
     Cluster cluster(3);
