@@ -11,6 +11,7 @@ from load import Writer
 
 SMALL, BIG = 2, 20
 HEADER = 88
+ATTEMPTS = 10
 
 
 def records(path):
@@ -58,18 +59,20 @@ def scribble(server, draw):
         file.write(torn)
 
 
-def flip(server, draw):
-    """One bit of a record in the middle that the log still needs."""
+def needed_records(server):
+    """(file, record) of what stands in the middle of the log and is still needed; none right after a snapshot."""
     snapshot = max((int(p.name.split("-")[1], 16) for p in server.snapshots()), default=0)
     needed, rewritten = [], 1 << 63
     for path, r in reversed([(path, r) for path in server.wals() for r in records(path)]):
         if r[3] == 1 and r[4] > snapshot and r[5] < rewritten:
             needed.append((path, r))
         rewritten = min(rewritten, r[4] or rewritten)
-    newest = max(r[2] for _, r in needed)
-    needed = [(path, r) for path, r in needed if r[2] + 20 < newest]
-    if not needed:
-        raise Trouble("no record in the middle to damage")
+    newest = max((r[2] for _, r in needed), default=0)
+    return [(path, r) for path, r in needed if r[2] + 20 < newest]
+
+
+def flip(needed, draw):
+    """One bit of one of these records."""
     path, (at, size, group, _, low, high) = draw.choice(needed)
     place = at + draw.randrange(size)
     with open(path, "r+b") as file:
@@ -120,11 +123,21 @@ def flipped(cluster, writers, draw, number):
     server = cluster.servers[number % 3 + 1]
     everyone = number % 2 == 1
     hurt = list(cluster.servers.values()) if everyone else [server]
-    under_load(cluster, writers, 1.0, lambda: [s.kill() for s in hurt] if not everyone else None)
-    if everyone:
+    for _ in range(ATTEMPTS):
+        under_load(cluster, writers, 1.0, lambda: [s.kill() for s in hurt] if not everyone else None)
+        if everyone:
+            for each in hurt:
+                each.kill()
+        needed = needed_records(server)
+        if needed:
+            break
         for each in hurt:
-            each.kill()
-    (what, low, high), life = flip(server, draw), server.starts
+            each.start()
+        rejoined(cluster, server, number)
+        check(cluster, writers)
+    else:
+        raise Trouble(f"{ATTEMPTS} times a snapshot held all that server {server.number} had")
+    (what, low, high), life = flip(needed, draw), server.starts
     for each in hurt:
         each.start()
     rejoined(cluster, server, number)

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster import HERE, Polyquorum, ZooKeeper, log, skip
+from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, skip
 
 
 def compiled(folder):
@@ -22,17 +22,8 @@ def play(program, servers):
     """Kills the server that the client talks to, the leader, once requests are pouring."""
     leader = servers.leader()
     order = [leader] + [i for i in servers.ids() if i != leader]
-    process = subprocess.Popen(["timeout", "100", program, servers.address(order)],
-                               stdout=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if line == "pouring\n":
-            servers.restart(leader)
-    code = process.wait()
-    log(f"{servers.name}:", *(f"\n  {line}" for line in lines))
-    assert code == 0, f"ended with {code}"
-    return lines
+    return lines_of_client(servers, ["timeout", "100", program, servers.address(order)], "pouring",
+                           lambda process: servers.restart(leader))
 
 
 def main():

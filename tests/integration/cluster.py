@@ -35,6 +35,20 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
+def lines_of_client(servers, command, cue, act):
+    """What a client program prints, line by line; act(process) is done when it says cue. It must end with 0."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if lines[-1] == cue:
+            act(process)
+    code = process.wait()
+    log(f"{servers.name}:", *(f"\n  {line}" for line in lines))
+    assert code == 0, f"ended with {code}"
+    return lines
+
+
 def free_port(variable, default):
     """The next port of the test's range that nobody listens on."""
     first = int(os.environ.get(variable, default))

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster import HERE, Polyquorum, ZooKeeper, log, skip
+from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, skip
 
 JARS = [f"/usr/share/java/{name}.jar" for name in (
     "curator-recipes", "curator-framework", "curator-client", "zookeeper", "guava", "slf4j-api")]
@@ -23,22 +23,15 @@ def compiled(folder):
 
 
 def play(folder, servers):
-    process = subprocess.Popen(
-        ["timeout", "120", "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
-         ":".join([folder, *JARS]), "CuratorRecipes", servers.address()],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if line == "storm\n":
-            servers.restart(servers.leader())
-            servers.leader()
-            process.stdin.write("it is back\n")
-            process.stdin.flush()
-    code = process.wait()
-    log(f"{servers.name}:", *(f"\n  {line}" for line in lines))
-    assert code == 0, f"ended with {code}"
-    return lines
+    def storm(process):
+        servers.restart(servers.leader())
+        servers.leader()
+        process.stdin.write("it is back\n")
+        process.stdin.flush()
+
+    command = ["timeout", "120", "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
+               ":".join([folder, *JARS]), "CuratorRecipes", servers.address()]
+    return lines_of_client(servers, command, "storm", storm)
 
 
 def main():
