@@ -8,6 +8,7 @@
 #include "kernel/desk_lane.capnp.h"
 #include "kernel/desk_leader.h"
 #include "kernel/desk_post.h"
+#include "kernel/failure.h"
 #include "sdk/direct.h"
 
 namespace polyquorum::kernel {
@@ -24,21 +25,19 @@ struct Hinge final : public kj::Refcounted {
   }
 };
 
-class Room final : public Desk, private kj::TaskSet::ErrorHandler {
+class Room final : public Desk {
 public:
   Room(const DeskSettings& given, DeskHost& host, sdk::Environment& environment)
       : settings(given),
         host(host),
         environment(environment),
-        failure(kj::newPromiseAndFulfiller<void>()),
         tickets(settings.self, settings.incarnation),
         post(host),
-        leader(settings, host, environment, *this, tickets,
+        leader(settings, host, environment, failure, tickets,
                [this](core::MemberId to, std::uint64_t barrier, core::Index index) {
                  answerBarrier(to, barrier, index);
                }),
-        home(settings, host, environment, *this, tickets, leader, post),
-        failedBranch(failure.promise.fork()) {
+        home(settings, host, environment, failure, tickets, leader, post) {
     hinge->room = this;
   }
   ~Room() noexcept(false) { hinge->room = nullptr; }
@@ -109,12 +108,10 @@ public:
     return home.drained();
   }
 
-  kj::Promise<void> failed() override { return failedBranch.addBranch(); }
+  kj::Promise<void> failed() override { return failure.happened(); }
 
 private:
   friend class Door;
-
-  void taskFailed(kj::Exception&& fault) override { failure.fulfiller->reject(kj::mv(fault)); }
 
   void answerBarrier(core::MemberId to, std::uint64_t barrier, core::Index index) {
     if (to == settings.self) {
@@ -130,12 +127,11 @@ private:
   const DeskSettings settings;
   DeskHost& host;
   sdk::Environment& environment;
-  kj::PromiseFulfillerPair<void> failure;
+  Failure failure;
   Tickets tickets;
   DeskPost post;
   DeskLeader leader;
   DeskHome home;
-  kj::ForkedPromise<void> failedBranch;
   core::Standing now;
 };
 

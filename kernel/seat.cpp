@@ -78,9 +78,8 @@ core::Evidence read(election::Evidence::Reader evidence) {
           evidence.getEligible()};
 }
 
-// ------------------------------------------------------------------------------------- consensus
-
-kj::Promise<ConsensusSeat::Response> ConsensusSeat::step(core::Nanos now) {
+template <typename Client, typename Fill>
+auto Seat::stepWith(Client& client, core::Nanos now, Fill&& fill) {
   auto count = std::min(events.size(), EVENTS_PER_STEP);
   auto request = client.stepRequest(capnp::MessageSize{words(events, count), 0});
   request.setNow(now);
@@ -89,8 +88,14 @@ kj::Promise<ConsensusSeat::Response> ConsensusSeat::step(core::Nanos now) {
     fill(list[i], events.front());
     events.pop_front();
   }
-  wakeAt = core::NEVER;  // stated anew by every step
+  wakeAt = core::NEVER;
   return request.send();
+}
+
+// ------------------------------------------------------------------------------------- consensus
+
+kj::Promise<ConsensusSeat::Response> ConsensusSeat::step(core::Nanos now) {
+  return stepWith(client, now, [this](auto out, SeatEvent& event) { fill(out, event); });
 }
 
 void ConsensusSeat::fill(capnp::List<consensus::Head>::Builder out,
@@ -192,16 +197,7 @@ void ConsensusSeat::done(consensus::Effects::Reader effects) {
 // -------------------------------------------------------------------------------------- election
 
 kj::Promise<ElectionSeat::Response> ElectionSeat::step(core::Nanos now) {
-  auto count = std::min(events.size(), EVENTS_PER_STEP);
-  auto request = client.stepRequest(capnp::MessageSize{words(events, count), 0});
-  request.setNow(now);
-  auto list = request.initEvents(count);
-  for (unsigned i = 0; i < count; i++) {
-    fill(list[i], events.front());
-    events.pop_front();
-  }
-  wakeAt = core::NEVER;
-  return request.send();
+  return stepWith(client, now, [this](auto out, SeatEvent& event) { fill(out, event); });
 }
 
 void ElectionSeat::fill(election::Event::Builder out, SeatEvent& event) {

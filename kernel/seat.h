@@ -80,8 +80,14 @@ public:
 protected:
   explicit Seat(core::MemberId self) : self(self) {}
   const core::MemberId self;
+  core::Nanos wakeAt = core::NEVER;  ///< stated anew by every step
+
+  /// One step of the core with the next events; fill writes each in the core's own schema.
+  template <typename Client, typename Fill>
+  auto stepWith(Client& client, core::Nanos now, Fill&& fill);
+
+private:
   std::deque<SeatEvent> events;
-  core::Nanos wakeAt = core::NEVER;
 };
 
 class ConsensusSeat : public Seat {
