@@ -4,21 +4,9 @@
 #include "plugins/consensus/zab/test_cluster.h"
 
 namespace polyquorum::zab {
-namespace {
-
-bool led(Cluster& cluster, core::MemberId leader, core::Nanos within = 3000 * MS) {
-  cluster.adviseGood(leader);
-  bool led = cluster.runUntil(within, [&] { return cluster.converged() && cluster.leads(leader); });
-  cluster.adviseNothing();
-  return led;
-}
-
-}  // namespace
-
 TEST_CASE("zab: many reads share one round of pings") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.kinds.clear();
   for (int i = 0; i < 60; i++) cluster.read(1);
   cluster.run(10 * MS);
@@ -30,8 +18,7 @@ TEST_CASE("zab: proposals are refused when too much is undecided, and taken agai
   Settings settings;
   settings.undecidedEntries = 10;
   Cluster cluster(3, 0, 1, settings);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 15);
   cluster.run(MS / 100);
   REQUIRE(cluster.at(1).refused.size() == 5);
@@ -44,8 +31,7 @@ TEST_CASE("zab: proposals are refused when too much is undecided, and taken agai
 
 TEST_CASE("zab: a hung leader is lost after the leader timeout, a broken link at once") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.stall(1, 2);
   auto since = cluster.now;
   REQUIRE(cluster.runUntil(3000 * MS, [&] { return cluster.heardOf(2, core::Feedback::LOST); }));
@@ -60,8 +46,7 @@ TEST_CASE("zab: a hung leader is lost after the leader timeout, a broken link at
 
 TEST_CASE("zab: leaderAlive comes at most once per heartbeat, also while synchronising") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   std::vector<core::Nanos> alive;
   cluster.onFeedback = [&](core::MemberId at, const core::Feedback& feedback) {
     if (at == 2 && feedback.what == core::Feedback::LEADER_ALIVE) alive.push_back(cluster.now);
@@ -79,12 +64,12 @@ TEST_CASE("zab: a higher epoch fences an established leader, which lets its owne
   cluster.at(3).disk.facts["accepted"] = 40;
   cluster.start(1);
   cluster.start(2);
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.elect(1));
   cluster.start(3);
   cluster.nominate(3, 1);
   REQUIRE(cluster.runUntil(500 * MS, [&] { return cluster.heardOf(1, core::Feedback::FENCED); }));
   CHECK(cluster.at(1).feedback.back().fence == 40);
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.elect(1));
   CHECK(cluster.at(1).standing.fence == 41);
 }
 
@@ -94,8 +79,7 @@ TEST_CASE("zab: epochs are 64 bits wide (ZOOKEEPER-1277)") {
     server.disk.facts["accepted"] = 0xffff'ffff'ffff;
     server.disk.facts["view"] = 0xffff'ffff'ffff;
   }
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 2);
   cluster.run(20 * MS);
   CHECK(cluster.at(2).memory.last() == core::Position{0x1'0000'0000'0000, 2});
@@ -109,7 +93,7 @@ TEST_CASE("zab: a stalled synchronisation is given up and tried again (contract,
   cluster.start(1);
   cluster.start(2);
   cluster.start(3);
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.elect(1));
   cluster.propose(1, 50);
   cluster.run(50 * MS);
   cluster.ownSnapshot(1);
@@ -132,8 +116,7 @@ TEST_CASE("zab: a follower far behind is paced by its acknowledgements") {
   settings.chunkBytes = 1000;
   settings.windowBytes = 3000;
   Cluster cluster(3, 0, 1, settings);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.isolate(3);
   cluster.propose(1, 400);
   cluster.run(100 * MS);
@@ -152,8 +135,7 @@ TEST_CASE("zab: a follower far behind is paced by its acknowledgements") {
 
 TEST_CASE("zab: malformed and misplaced letters are noted and do no harm (ZOOKEEPER-3769)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.adviseGood(1);
   for (std::uint64_t i = 0; i < 3000; i++) {
     core::Letter letter;
@@ -185,8 +167,7 @@ TEST_CASE("zab: malformed and misplaced letters are noted and do no harm (ZOOKEE
 
 TEST_CASE("zab: a hole in the log makes a voter abstain until it holds everything again (CTRL)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 30);
   cluster.run(50 * MS);
   cluster.crash(3);
@@ -210,8 +191,7 @@ TEST_CASE("zab: a hole in the log makes a voter abstain until it holds everythin
 
 TEST_CASE("zab: a voter whose log's end is damaged abstains and leads nobody (adversary, seed 5300526)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 30);
   cluster.run(50 * MS);
   cluster.crash(3);
@@ -229,7 +209,7 @@ TEST_CASE("zab: a voter whose log's end is damaged abstains and leads nobody (ad
 
   cluster.at(3).disk.damagedTo = 0;
   cluster.start(2);
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.elect(1));
   cluster.run(50 * MS);
   CHECK(cluster.at(3).evidence.eligible);
   CHECK(cluster.at(3).disk.log.count(30) == 1);
@@ -237,8 +217,7 @@ TEST_CASE("zab: a voter whose log's end is damaged abstains and leads nobody (ad
 
 TEST_CASE("zab: a leader whose log rots under it serves a learner by its state (seed 9100026)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 5);
   cluster.run(50 * MS);
   cluster.crash(3);

@@ -4,21 +4,9 @@
 #include "plugins/consensus/zab/test_cluster.h"
 
 namespace polyquorum::zab {
-namespace {
-
-bool led(Cluster& cluster, core::MemberId leader, core::Nanos within = 3000 * MS) {
-  cluster.adviseGood(leader);
-  bool led = cluster.runUntil(within, [&] { return cluster.converged() && cluster.leads(leader); });
-  cluster.adviseNothing();
-  return led;
-}
-
-}  // namespace
-
 TEST_CASE("zab: three servers elect by nomination, synchronise and broadcast (DSN'11)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 2));
+  REQUIRE(cluster.startUnder(2));
   CHECK(cluster.heardOf(1, core::Feedback::ESTABLISHED));
   CHECK(cluster.heardOf(2, core::Feedback::ESTABLISHED));
 
@@ -33,8 +21,7 @@ TEST_CASE("zab: three servers elect by nomination, synchronise and broadcast (DS
 
 TEST_CASE("zab: the proposals of one step travel in one letter to each follower") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.kinds.clear();
 
   cluster.propose(1, 60);
@@ -91,8 +78,7 @@ TEST_CASE("zab: every nomination is answered: dead, unknown, and not a voter") {
 
 TEST_CASE("zab: a nomination equal to the last one is a retry when idle and no-op while leading") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.nominateAll(1);
   cluster.run(100 * MS);
   CHECK(cluster.at(1).standing.fence == 1);
@@ -107,11 +93,10 @@ TEST_CASE("zab: a nomination equal to the last one is a retry when idle and no-o
 
 TEST_CASE("zab: a leader told of another one steps down and follows") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 5);
   cluster.run(20 * MS);
-  REQUIRE(led(cluster, 2));
+  REQUIRE(cluster.elect(2));
   CHECK(cluster.follows(1));
   CHECK(cluster.at(2).standing.fence == 2);
   CHECK(cluster.decided() == 5);
@@ -119,8 +104,7 @@ TEST_CASE("zab: a leader told of another one steps down and follows") {
 
 TEST_CASE("zab: a follower restarts with a longer uncommitted tail and is truncated (TRUNC)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 4);
   cluster.run(20 * MS);
   cluster.isolate(1);
@@ -129,9 +113,7 @@ TEST_CASE("zab: a follower restarts with a longer uncommitted tail and is trunca
   cluster.crash(1, 100);
   REQUIRE(cluster.at(1).disk.last().index == 10);
 
-  cluster.nominate(2, 2);
-  cluster.nominate(3, 2);
-  REQUIRE(cluster.runUntil(3000 * MS, [&] { return cluster.leads(2); }));
+  REQUIRE(cluster.electAmong(2, 3));
   cluster.propose(2, 1);
   cluster.run(20 * MS);
   cluster.heal();
@@ -146,20 +128,17 @@ TEST_CASE("zab: a follower restarts with a longer uncommitted tail and is trunca
 
 TEST_CASE("zab: what only one member has goes, also if that member is ahead by index") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.isolate(1);
   cluster.propose(1, 20);
   cluster.run(20 * MS);
-  cluster.nominate(2, 2);
-  cluster.nominate(3, 2);
-  REQUIRE(cluster.runUntil(3000 * MS, [&] { return cluster.leads(2); }));
+  REQUIRE(cluster.electAmong(2, 3));
   cluster.propose(2, 2);
   cluster.run(20 * MS);
   cluster.heal();
 
   // The shorter log wins: its view is newer. (Raft figure 8 in disguise; zxid-only comparison.)
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.elect(1));
   CHECK(cluster.noted(1, "leader.adopts"));
   CHECK(cluster.decided() == 2);
 }
@@ -167,8 +146,7 @@ TEST_CASE("zab: what only one member has goes, also if that member is ahead by i
 TEST_CASE("zab: a follower below the leader's log gets a snapshot, then the rest (SNAP)") {
   Cluster cluster(3);
   cluster.weather.snapshotKeeps = 2;
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.isolate(3);
   cluster.propose(1, 50);
   cluster.run(50 * MS);
@@ -187,8 +165,7 @@ TEST_CASE("zab: a follower below the leader's log gets a snapshot, then the rest
 
 TEST_CASE("zab: an observer learns decided entries and is counted nowhere (INFORM)") {
   Cluster cluster(3, 1);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 10);
   cluster.run(50 * MS);
   CHECK(cluster.converged());
@@ -207,8 +184,7 @@ TEST_CASE("zab: an observer learns decided entries and is counted nowhere (INFOR
 TEST_CASE("zab: a member that may have forgotten promises learns, and counts nowhere") {
   Cluster cluster(3);
   cluster.at(3).mayVote = false;
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 10);
   cluster.run(50 * MS);
   CHECK(cluster.converged());
@@ -229,8 +205,7 @@ namespace {
 
 /// Server 3 was away while 1 and 2 decided more; then 1 and 3 are up and 3 is called to lead.
 void laggardLeads(Cluster& cluster) {
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.isolate(3);
   cluster.propose(1, 30);
   cluster.run(50 * MS);
@@ -280,8 +255,7 @@ TEST_CASE("zab: a leader that lags hands over to the better one (discovery: abor
 
 TEST_CASE("zab: leadership is handed over only to one that has everything, and nothing is lost") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 20);
   cluster.tell(1, core::HandOver{3});
   cluster.propose(1, 2);
@@ -291,13 +265,12 @@ TEST_CASE("zab: leadership is handed over only to one that has everything, and n
   REQUIRE(cluster.at(1).refused.size() == 2);
   CHECK(cluster.at(1).refused[0].why == core::Refused::OVERLOADED);
   REQUIRE(cluster.runUntil(2 * MS, [&] { return cluster.heardOf(3, core::Feedback::LOST); }));
-  REQUIRE(led(cluster, 3));
+  REQUIRE(cluster.elect(3));
 }
 
 TEST_CASE("zab: a leader keeps its place if the heir cannot catch up in time") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.holdDisk(3);
   cluster.propose(1, 5);
   cluster.tell(1, core::HandOver{3});
@@ -311,17 +284,14 @@ TEST_CASE("zab: a leader keeps its place if the heir cannot catch up in time") {
 
 TEST_CASE("zab: a deposed leader answers no read (ZOOKEEPER-1675)") {
   Cluster cluster(3);
-  cluster.startAll();
-  REQUIRE(led(cluster, 1));
+  REQUIRE(cluster.startUnder(1));
   cluster.propose(1, 5);
   cluster.run(20 * MS);
   for (core::MemberId other : {2, 3}) {   // its links look well
     cluster.stall(1, other);
     cluster.stall(other, 1);
   }
-  cluster.nominate(2, 2);
-  cluster.nominate(3, 2);
-  REQUIRE(cluster.runUntil(500 * MS, [&] { return cluster.leads(2); }));
+  REQUIRE(cluster.electAmong(2, 3));
   cluster.propose(2, 5);
   cluster.run(20 * MS);
   REQUIRE(cluster.leads(1));

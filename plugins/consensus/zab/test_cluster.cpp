@@ -226,6 +226,19 @@ void Cluster::adviseGood(core::MemberId leader) {
   for (auto& [id, server] : servers) nominate(id, leader);
 }
 
+bool Cluster::elect(core::MemberId leader) {
+  adviseGood(leader);
+  bool elected = runUntil(3000 * MS, [&] { return converged() && leads(leader); });
+  adviseNothing();
+  return elected;
+}
+
+bool Cluster::electAmong(core::MemberId leader, core::MemberId follower) {
+  nominate(leader, leader);
+  nominate(follower, leader);
+  return runUntil(3000 * MS, [&] { return leads(leader); });
+}
+
 void Cluster::advise(Server& server, const core::Feedback& feedback) {
   if (good == 0) return;
   switch (feedback.what) {

@@ -151,6 +151,15 @@ public:
   /// another one.
   void adviseGood(core::MemberId leader);
   void adviseNothing() { good = 0; }
+  /// Calls everyone to leader; true once it leads and all that run have converged, false after 3 s.
+  bool elect(core::MemberId leader);
+  /// The same from the start of all servers.
+  bool startUnder(core::MemberId leader) {
+    startAll();
+    return elect(leader);
+  }
+  /// Calls these two only; true once leader leads.
+  bool electAmong(core::MemberId leader, core::MemberId follower);
   bool leads(core::MemberId id) { return at(id).standing.phase == core::Standing::LEADING; }
   bool follows(core::MemberId id) { return at(id).standing.phase == core::Standing::FOLLOWING; }
   /// Everyone that runs has the same log, all of it decided, under one leader.
