@@ -8,7 +8,7 @@ import threading
 import time
 
 import wire
-from cluster import Cluster, Trouble
+from cluster import Cluster, Trouble, wait_for
 
 SMALL, BIG = 20000, 1_000_000
 MIB = 1 << 20
@@ -180,6 +180,12 @@ def waits(bystanders):
                      [("p50", 0.5), ("p99", 0.99), ("max", 1.0)]) + f" ms of {len(times)}"
 
 
+def expired(cluster, bystanders):
+    """Waits until no session of the attack is left, which also ends what they keep in memory."""
+    wait_for("the sessions of the attack expire", lambda: all(
+        s.facts().get("pq_sessions") == str(len(bystanders)) for s in cluster.servers.values()))
+
+
 def run(options, frames):
     draw = random.Random(options.seed)
     with Cluster("abuse", options.port, options.binary) as cluster:
@@ -191,7 +197,7 @@ def run(options, frames):
         for target in (leader, follower):
             attack(target, draw, min(frames // 10, 20000))
         waits(bystanders)
-        time.sleep(6)                                  # sessions of the attack expire
+        expired(cluster, bystanders)
         quiet = waits(bystanders)
         before = {s.number: s.rss_kb() for s in cluster.servers.values()}
         sent = closed = 0
@@ -204,7 +210,7 @@ def run(options, frames):
             cluster.check_alive()
         lasted = time.monotonic() - begun
         under = waits(bystanders)
-        time.sleep(6)
+        expired(cluster, bystanders)
         after = {s.number: s.rss_kb() for s in cluster.servers.values()}
         for each in bystanders:
             each.ended = True

@@ -4,12 +4,31 @@
 hurts them, and checks a promise. Ends with 0 if the promise held; figures go to the output."""
 import argparse
 import importlib
+import os
 import pathlib
+import socket
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PORTS = 40  # two clusters: three servers' doors and three for their peers, each in its own ten
 SCENARIOS = ["kill9", "rolling", "frozen", "damage", "wiped", "snapshots", "abuse"]
+
+
+def bindable(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports():
+    """The first of PORTS free ones, below those that the system gives away; two runs at a time do not meet."""
+    ranges = [20000 + (os.getpid() + turn) % 300 * PORTS for turn in range(300)]
+    return next(first for first in ranges if all(bindable(port) for port in range(first, first + PORTS)))
 
 
 def main():
@@ -17,10 +36,11 @@ def main():
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--size", default="small", help="small, big, or a number (rounds, trials, seconds, frames)")
     parser.add_argument("--binary", default=str(ROOT / "build/bin/polyquorum"))
-    parser.add_argument("--port", type=int, default=25000, help="the first of 20 ports in use")
+    parser.add_argument("--port", type=int, default=0, help=f"the first of {PORTS} ports; else free ones")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--writers", type=int, default=4)
     options = parser.parse_args()
+    options.port = options.port or free_ports()
     scenario = importlib.import_module(options.scenario)
     size = {"small": scenario.SMALL, "big": scenario.BIG}.get(options.size) or int(options.size)
     print(f"{options.scenario} size={size} seed={options.seed}", flush=True)

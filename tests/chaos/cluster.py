@@ -88,6 +88,9 @@ class Server:
     def snapshots(self):
         return sorted(p for p in self.data.glob("**/snapshot-*") if not p.name.endswith(".staging"))
 
+    def staged(self):
+        return list(self.data.glob("**/snapshot-*.staging"))
+
 
 class Cluster:
     """A context: the folder and the processes are gone afterwards, but for the logs of a failure."""

@@ -7,7 +7,7 @@ import threading
 import time
 
 import wire
-from cluster import Trouble
+from cluster import Trouble, wait_for
 
 KEYS, AGE, PAD = 64, 398, b"." * 88
 HEADER = struct.Struct(">iiqi")
@@ -181,6 +181,12 @@ class Writer:
             raise Trouble(f"{self.root}: the load hangs at {self.acked} of {self.sent}")
         if self.wrongs:
             raise Trouble("\n".join(self.wrongs))
+
+
+def flow(writers, count=1000):
+    """Waits until each of them has so many more acknowledged, or one found something wrong: join() tells it."""
+    goals = [(writer, writer.acked + count) for writer in writers]
+    wait_for("the load goes on", lambda: any(w.wrongs for w in writers) or all(w.acked >= goal for w, goal in goals))
 
 
 class Idler:

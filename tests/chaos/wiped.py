@@ -5,7 +5,7 @@ import shutil
 import time
 
 from cluster import Cluster, Trouble, wait_for
-from load import Writer
+from load import Writer, flow
 
 SMALL, BIG = 1, 10
 
@@ -42,14 +42,14 @@ def wiped_disk(options, trials):
         for number in range(trials):
             for writer in writers:
                 writer.start(follow=True)
-            time.sleep(0.5)
+            flow(writers)
             server = cluster.followers()[number % 2]
             server.kill()
             shutil.rmtree(server.data)
             life = server.starts
             server.start(bootstrap=False)
             times.append(heals(cluster, server, life))
-            time.sleep(0.5)
+            flow(writers)
             check(cluster, writers)
         # The healed ones vote: with them and one other there is a quorum.
         healed = server
@@ -58,7 +58,7 @@ def wiped_disk(options, trials):
         cluster.leader()
         for writer in writers:
             writer.start(follow=True)
-        time.sleep(0.3)
+        flow(writers)
         check(cluster, writers)
         print(f"wiped follower: {trials} times, votes again after {max(times):.1f} s at most, "
               f"{sum(w.acked for w in writers)} acknowledged under it, 0 lost, digests equal")
@@ -72,13 +72,13 @@ def memory(options):
             writer.setup()
         for writer in writers:
             writer.start(follow=True)
-        time.sleep(0.5)
+        flow(writers)
         server = cluster.followers()[0]
         server.kill()
         life = server.starts
         server.start()
         took = heals(cluster, server, life)
-        time.sleep(0.5)
+        flow(writers)
         check(cluster, writers)
         print(f"memory storage: a restarted follower votes again after {took:.1f} s, 0 lost, digests equal")
         leader = cluster.leader()
