@@ -51,27 +51,37 @@ TEST_CASE("driver: letters that come before the cores wait for them, behind the 
   REQUIRE(bench.failure == "");
 }
 
+/// What comes with a letter is logged and, if decided says so, decided at once.
+void logWhatComes(Events events, consensus::Effects::Builder effects, bool decided = true) {
+  for (auto event : events) {
+    if (!event.isReceived() || event.getReceived().getEntries().size() == 0) continue;
+    auto entries = event.getReceived().getEntries();
+    effects.initPersist().setEntries(entries);
+    if (decided) effects.setCommitted(entries[entries.size() - 1].getIndex());
+    if (auto body = entries[0].getBody()) effects.initReleased(1).set(0, body);  // no-ops have none
+  }
+}
+
+/// A letter with the entry 1, which names the next segment.
+Mail sealOf(Segment::Reader current) {
+  auto next = copySegment(current);
+  next->getRoot<Segment>().setId(1);
+  auto seal = mail(5);
+  seal.entries.push_back({1, 1, makeSeal(next->getRoot<Segment>().asReader())});
+  return seal;
+}
+
 TEST_CASE("driver: letters of the next segment wait while the seal becomes durable here") {
   DriverBench bench;
   bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
     giveEvidence(events, effects);
-    for (auto event : events) {
-      if (!event.isReceived() || event.getReceived().getEntries().size() == 0) continue;
-      auto entries = event.getReceived().getEntries();
-      effects.initPersist().setEntries(entries);
-      effects.setCommitted(entries[0].getIndex());
-      effects.initReleased(1).set(0, entries[0].getBody());
-    }
+    logWhatComes(events, effects);
   };
   bench.start();
   bench.up(2);
-  auto next = copySegment(bench.segment());
-  next->getRoot<Segment>().setId(1);
-  Mail seal = mail(5);
-  seal.entries.push_back({1, 1, makeSeal(next->getRoot<Segment>().asReader())});
 
   bench.disk.shut();
-  bench.letter(2, LANE_CONSENSUS, 0, kj::mv(seal));
+  bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
   bench.script.seen.clear();
   bench.letter(2, LANE_CONSENSUS, 1, mail(6));
   bench.letter(2, LANE_ELECTION, 1, mail(7));
@@ -108,7 +118,7 @@ TEST_CASE("driver: a core hears how far a log went whose end is damaged (adversa
   REQUIRE(bench.failure == "");
 }
 
-TEST_CASE("driver: an image that the cores let go makes room at once (adversary, seed 1091)") {
+TEST_CASE("driver: an image that the cores let go makes room at once (seed 208; adversary, seed 1091)") {
   DriverBench bench;
   bool keeps = false;
   bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
@@ -130,6 +140,95 @@ TEST_CASE("driver: an image that the cores let go makes room at once (adversary,
   bench.letter(2, LANE_CONSENSUS, 0, mail(1));
   bench.disk.shut();
   REQUIRE(bench.image(3, 70, 2));
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: an image for cores that are gone is not waited for, nor offered to the next (seed 208)") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects);
+    effects.setKeepsImage(true);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+
+  SECTION("it was there before they were closed") {
+    REQUIRE(bench.image(2, 50, 1));
+    REQUIRE(bench.script.seen.back() == "c0.image");
+    bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
+  }
+  SECTION("it was on its way") {
+    auto sink = KJ_ASSERT_NONNULL(bench.stream(2, 50, 1));
+    bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
+    bench.script.seen.clear();
+    bench.done(sink);
+    REQUIRE(bench.script.seen == Seen{});
+  }
+  // The next cores take another.
+  REQUIRE(bench.image(3, 60, 2));
+  REQUIRE(bench.script.seen.back() == "c1.image");
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: an image of a later segment that comes while a seal becomes durable here is void") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+  bench.disk.shut();
+  bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
+  bench.script.seen.clear();
+  REQUIRE(bench.image(3, 50, 2));
+  bench.disk.letOne();  // the entry
+  bench.disk.letOne();  // the seal
+  bench.settle();
+  Seen once{"c1.opened", "c1.up2", "c1.up3", "e1.opened", "e1.up2", "e1.up3"};
+  REQUIRE(bench.script.seen == once);
+  bench.disk.open();
+  bench.settle();
+  // Opened twice, the segment would forget what its first cores promised.
+  REQUIRE(bench.script.seen == once);
+  REQUIRE(bench.image(3, 50, 2));
+  REQUIRE(bench.script.seen.back() == "c1.image");
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: what an earlier segment logged above an image of a later one is void (seed 2034)") {
+  DriverBench bench;
+  core::Index fetched = 0;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects, false);
+    for (auto event : events) {
+      if (event.isFetched()) fetched += event.getFetched().getEntries().size();
+      if (!event.isReceived() || event.getReceived().getKind() != 6) continue;
+      auto standing = effects.initStanding();
+      standing.setPhase(consensus::Standing::Phase::LEADING);
+      standing.setLeader(1);
+      auto fetch = effects.initFetch(1)[0];
+      fetch.setFirst(51);
+      fetch.setLast(60);
+      fetch.setBytesMax(1 << 20);
+    }
+  };
+  bench.start();
+  bench.up(2);
+  auto entries = mail(5);
+  for (core::Index index = 1; index <= 60; index++) entries.entries.push_back({index, 1, nullptr});
+  bench.letter(2, LANE_CONSENSUS, 0, kj::mv(entries));
+
+  REQUIRE(bench.image(2, 50, 2));
+  REQUIRE(bench.script.seen.back() == "e1.up2");
+  bench.letter(2, LANE_CONSENSUS, 1, mail(6));
+  // A leader proposes when all of its log is applied; nothing above the image can ever be.
+  REQUIRE(bench.desk.logged == 50);
+  REQUIRE(fetched == 0);
   REQUIRE(bench.failure == "");
 }
 

@@ -5,6 +5,7 @@
 #include <capnp/message.h>
 #include <kj/debug.h>
 #include <kj/timer.h>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,7 +18,7 @@ class QuietDesk final : public Desk {
 public:
   coordination::Desk::Client door(unsigned) override { KJ_UNIMPLEMENTED("no door"); }
   void setOutbox(unsigned, coordination::Outbox::Client) override {}
-  void standing(const core::Standing&, core::Index) override {}
+  void standing(const core::Standing&, core::Index last) override { logged = last; }
   void contact() override {}
   void applied(core::Index, kj::Maybe<Body::Reader>, const state::Applied&) override {}
   void entered(const state::Applied&) override {}
@@ -30,6 +31,8 @@ public:
   void stateReplaced() override {}
   kj::Promise<void> stop() override { return kj::READY_NOW; }
   kj::Promise<void> failed() override { return kj::NEVER_DONE; }
+
+  core::Index logged = 0;  ///< as the driver said last
 };
 
 /// A door that is shut by the test: who comes meanwhile waits.
@@ -38,8 +41,12 @@ public:
   void shut() { closed = true; }
   void open() {
     closed = false;
-    for (auto& one : waiting) one->fulfill();
-    waiting.clear();
+    while (!waiting.empty()) letOne();
+  }
+  /// Who has waited longest.
+  void letOne() {
+    waiting.front()->fulfill();
+    waiting.pop_front();
   }
   kj::Promise<void> pass() {
     if (!closed) return kj::READY_NOW;
@@ -50,7 +57,7 @@ public:
 
 private:
   bool closed = false;
-  std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting;
+  std::deque<kj::Own<kj::PromiseFulfiller<void>>> waiting;
 };
 
 class Sink final : public storage::Sink::Server {
@@ -58,7 +65,21 @@ class Sink final : public storage::Sink::Server {
   kj::Promise<void> done(DoneContext) override { return kj::READY_NOW; }
 };
 
-/// Remembers nothing: what was written is durable when the gate is open.
+class Source final : public storage::Source::Server {
+public:
+  explicit Source(std::string image) : rest(std::move(image)) {}
+  kj::Promise<void> read(ReadContext context) override {
+    context.getResults().setChunk(kj::StringPtr(rest.c_str(), rest.size()).asBytes());
+    rest.clear();
+    return kj::READY_NOW;
+  }
+
+private:
+  std::string rest;
+};
+
+/// Remembers the newest image only, as no-ops up to its index; what was written is durable when the
+/// gate is open.
 class SlowStorage final : public storage::Storage::Server {
 public:
   SlowStorage(Gate& gate, const std::uint64_t& free) : gate(gate), free(free) {}
@@ -69,14 +90,29 @@ public:
   }
   static constexpr std::uint64_t NEEDED = 100 << 20;
   kj::Promise<void> write(WriteContext) override { return gate.pass(); }
+  kj::Promise<void> read(ReadContext) override { return kj::READY_NOW; }
   kj::Promise<void> stage(StageContext context) override {
+    staged.setRoot(context.getParams().getHeader());
     context.getResults().setImage(kj::heap<Sink>());
+    return kj::READY_NOW;
+  }
+  kj::Promise<void> load(LoadContext context) override {
+    auto header = staged.getRoot<Snapshot>();
+    auto tree = state::State::create();
+    while (tree->index() < header.getAt().getIndex()) tree->apply(tree->index() + 1);
+    header.setDigest(tree->digest());
+    std::string image;
+    auto capture = tree->capture();
+    while (capture->next(1 << 20, image)) {}
+    context.getResults().setHeader(header);
+    context.getResults().setImage(kj::heap<Source>(std::move(image)));
     return kj::READY_NOW;
   }
 
 private:
   Gate& gate;
   const std::uint64_t& free;
+  capnp::MallocMessageBuilder staged;
 };
 
 class Network final : public transport::Transport::Server {
@@ -163,6 +199,7 @@ public:
   ~DriverBench() noexcept(false) { driver->stop(); }
 
   Gate disk, making;  ///< making: of cores
+  QuietDesk desk;
   std::uint64_t diskFree = ~0ull;
   Script script;
   std::string failure;
@@ -214,8 +251,8 @@ public:
       parcel.setBytes(bytes);
     });
   }
-  /// Streams a whole image here; false if it is refused. segments: how many its chain has.
-  bool image(core::MemberId from, core::Index index, unsigned segments) {
+  /// Begins to stream an image here; null if it is refused. segments: how many its chain has.
+  kj::Maybe<storage::Sink::Client> stream(core::MemberId from, core::Index index, unsigned segments) {
     capnp::MallocMessageBuilder message;
     auto header = message.initRoot<Snapshot>();
     header.initAt().setIndex(index);
@@ -230,22 +267,27 @@ public:
     request.setLink(from + 10);
     auto words = capnp::messageToFlatArray(message);
     request.setHeader(words.asBytes());
-    bool taken = true;
-    auto streamed = request.send()
-                        .then([](auto response) {
-                          return response.getSink().doneRequest().send().ignoreResult();
-                        })
-                        .catch_([&](kj::Exception&&) { taken = false; });
-    streamed.wait(scope);
+    using Begun = kj::Maybe<storage::Sink::Client>;
+    return request.send()
+        .then([](auto response) -> Begun { return response.getSink(); },
+              [](kj::Exception&&) -> Begun { return nullptr; })
+        .wait(scope);
+  }
+  void done(storage::Sink::Client sink) {
+    sink.doneRequest().send().wait(scope);
     settle();
-    return taken;
+  }
+  /// A whole one; false if it is refused.
+  bool image(core::MemberId from, core::Index index, unsigned segments) {
+    auto sink = stream(from, index, segments);
+    KJ_IF_MAYBE(begun, sink) done(*begun);
+    return sink != nullptr;
   }
 
 private:
   kj::TimerImpl clock;
   capnp::MallocMessageBuilder seed;
   kj::Maybe<transport::Inbox::Client> inbox;
-  QuietDesk desk;
   kj::Own<Driver> driver;
   kj::Promise<void> failed = nullptr, starting = nullptr;
 

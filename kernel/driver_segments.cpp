@@ -346,9 +346,10 @@ void Driver::ownFailed(const kj::Exception& why) {
 void Driver::imageArrived(core::MemberId peer, core::Link link, Snapshot::Reader header) {
   core::Position at{header.getAt().getStamp(), header.getAt().getIndex()};
   auto theirs = header.getChain();
+  // One write names the next segment already; a second one would open it twice. Who lags then asks again.
+  if (closed()) return images.letGo();
   if (theirs.size() <= chain.size()) {
     if (!images.offered(at.index)) return;  // the cores that wanted it are gone
-    if (consensusSeat == nullptr) return images.letGo();
     SeatEvent event{SeatEvent::SNAPSHOT_ARRIVED, peer, link};
     event.at = at;
     return tell(consensusSeat, kj::mv(event));
