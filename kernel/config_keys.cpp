@@ -47,8 +47,8 @@ const std::vector<KeyText>& kernelKeys() {
       {"reaping.perMinute", "10000", "1 .. 10000000",
        "Most of them removed in a minute. ZooKeeper: znode.container.maxPerMinute."},
       {"limits.pendingRequests", "100000", "1 .. 100000000",
-       "Requests that wait in one server; above it clients are slowed down. ZooKeeper: "
-       "globalOutstandingLimit."},
+       "Requests that wait in one server; more are answered \"overloaded\" (ZooKeeper: -127). To slow "
+       "clients down before, set the API's own limits below it."},
       {"limits.memory", "1GiB", "64MiB .. 16384GiB",
        "Memory of one server. The state may take three quarters of it; above, writes that make it grow "
        "are refused, deletes and reads go on. Answers that wait for clients may take an "

@@ -269,6 +269,23 @@ TEST_CASE("driver: without room here, at the leader or at most voters growth is 
   REQUIRE(bench.failure == "");
 }
 
+TEST_CASE("driver: the time of the first election counts from the start, not from the machine's") {
+  DriverBench bench;
+  bench.script.consensus = [](Events events, consensus::Effects::Builder effects) {
+    for (auto event : events) {
+      if (!event.isReceived()) continue;
+      effects.initStanding().setPhase(consensus::Standing::Phase::FOLLOWING);
+      effects.getStanding().setLeader(2);
+    }
+  };
+  bench.start();
+  bench.up(2);
+  bench.advance(300 * kj::MILLISECONDS);
+  bench.letter(2, LANE_CONSENSUS, 0, mail(1));
+  REQUIRE(bench.electionMs() == 300);
+  REQUIRE(bench.failure == "");
+}
+
 TEST_CASE("driver: a core that adopts an image it had let go stops the node, not the disk") {
   DriverBench bench;
   bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {

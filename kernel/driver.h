@@ -123,7 +123,7 @@ private:
   std::vector<core::Fact> foundFacts;
 
   core::Nanos contactAt = 0;            ///< last word from a leader
-  core::Nanos leaderlessSince = 0;
+  core::Nanos leaderlessSince;          ///< or since its start
   core::Nanos forgottenToldAt = 0;
   std::uint64_t electionMs = 0;
   std::int64_t lastTimeMs = 0;

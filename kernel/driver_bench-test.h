@@ -220,6 +220,12 @@ public:
   Segment::Reader segment() { return seed.getRoot<Segment>().asReader(); }
 
   std::string refuses() { return driver->refuses(); }
+  std::uint64_t electionMs() {
+    capnp::MallocMessageBuilder message;
+    auto status = message.initRoot<coordination::Status>();
+    driver->fill(status);
+    return status.getElectionMs();
+  }
   void advance(kj::Duration by) {
     clock.advanceTo(clock.now() + by);
     settle();
