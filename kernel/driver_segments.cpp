@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a segment: recovery, opening, sealing, and how a node that missed a seal gets to the next
-// segment. See "The life of a segment" in docs/architecture.md.
+// segment. See "Segments" in docs/architecture.md.
 #include <kj/debug.h>
 #include <algorithm>
 #include "kernel/driver.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one queue of writes of a node, and the claims that wait for it: the driver's laws 1 and 2 live
-// here and nowhere else. See contract in docs/architecture.md.
+// here and nowhere else. See "The driver's three laws" in docs/architecture.md.
 #pragma once
 #include <kj/async.h>
 #include <kj/function.h>

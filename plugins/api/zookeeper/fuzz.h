@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One entry for fuzzers: any bytes as frames of a client. Used by tests/fuzz and by frame-test.
+// One entry for fuzzers: any bytes as frames of a client. Used by tests/fuzz and codec-test.cpp.
 #pragma once
 #include <cstddef>
 #include <cstdint>
