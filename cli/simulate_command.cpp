@@ -13,6 +13,7 @@
 #include "cli/simulate_grid.h"
 #include "cli/simulate_mutants.h"
 #include "cli/simulate_seeds.h"
+#include "simulator/kept.h"
 
 namespace polyquorum::cli {
 namespace {
@@ -49,10 +50,7 @@ Exit one(const SimulateWish& wish, const RunWish& run) {
     if (settings.record) writePicture(run.picture, run, settings, result);
     return DONE;
   }
-  printf("seed %llu FAILED: %s: %s\n", static_cast<unsigned long long>(wish.seed),
-         result.violation->checker.c_str(), result.violation->what.c_str());
-  printf("  replay: %s\n", replayLine(run, settings).c_str());
-  fflush(stdout);
+  sayFailed(run, settings, result.violation->checker, result.violation->what);
   tellFailure(run, settings, result);
   return FAILED;
 }
@@ -64,8 +62,14 @@ Exit simulate(const SimulateWish& wish) {
   if (config) run.config = &*config;
   run.faults = readOnly(wish.only);
   run.clients = readOnly(wish.clients);
-  if (wish.seed != 0) return one(wish, run);
   auto many = wish.many;
+  try {
+    if (!run.keep.empty()) simulator::openKept(run.keep);
+    if (!many.replay.empty()) many.listed = simulator::keptSeeds(many.replay);
+  } catch (const std::runtime_error& error) {
+    throw Refusal(FAILED, error.what());
+  }
+  if (wish.seed != 0) return one(wish, run);
   if (many.hours > 0) many.base = static_cast<std::uint64_t>(std::time(nullptr)) * SEEDS_A_SECOND;
   return simulateSeeds(many, run);
 }
@@ -76,12 +80,17 @@ void addSimulate(CLI::App& app, Context& context) {
   auto wish = std::make_shared<SimulateWish>();
   auto* verb = app.add_subcommand("simulate",
                                   "Clusters on virtual time, with faults, checked at every step");
-  verb->add_option("--seed", wish->seed, "Run this one seed and tell its story");
-  verb->add_option("--seeds", wish->many.seeds, "Run so many")->capture_default_str();
-  verb->add_option("--base", wish->many.base, "The first of them")->capture_default_str();
-  verb->add_option("--hours", wish->many.hours,
-                   "Run seeds for so long instead, from a base that the clock gives");
-  verb->add_option("--keep", wish->many.keep, "Append failing seeds to this file");
+  auto* seed = verb->add_option("--seed", wish->seed, "Run this one seed and tell its story");
+  auto* seeds = verb->add_option("--seeds", wish->many.seeds, "Run so many")->capture_default_str();
+  auto* base = verb->add_option("--base", wish->many.base, "The first of them")->capture_default_str();
+  auto* hours = verb->add_option("--hours", wish->many.hours,
+                                 "Run seeds for so long instead, from a base that the clock gives");
+  verb->add_option("--keep", wish->run.keep, "Add failing seeds to this file, each once");
+  verb->add_option("--replay", wish->many.replay, "Run the seeds of this file instead; other options as then")
+      ->excludes(seed)
+      ->excludes(seeds)
+      ->excludes(base)
+      ->excludes(hours);
   verb->add_option("--jobs", wish->many.jobs, "Processes at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

@@ -3,10 +3,12 @@
 #include "cli/simulate_failure.h"
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include "cli/exit.h"
+#include "simulator/kept.h"
 #include "simulator/picture.h"
 #include "simulator/shrink.h"
 #include "simulator/telling.h"
@@ -76,6 +78,22 @@ std::string replayLine(const RunWish& wish, const CampaignSettings& settings) {
   if (!wish.configFile.empty()) line += " --config " + wish.configFile;
   if (!wish.mutant.empty()) line += " --mutants " + wish.mutant;
   return line;
+}
+
+void sayFailed(const RunWish& wish, const CampaignSettings& settings, const std::string& checker,
+               const std::string& what) {
+  auto replay = replayLine(wish, settings);
+  auto text = "seed " + std::to_string(settings.seed) + " FAILED: " + checker + ": " + what +
+              "\n  replay: " + replay + "\n";
+  fputs(text.c_str(), stdout);
+  fflush(stdout);
+  if (wish.keep.empty()) return;
+  auto now = std::time(nullptr);
+  char day[16];
+  strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&now));
+  auto found = checker + ", found on " + day;
+  if (replay != replayLine({}, settingsOf({}, settings.seed))) found += ": " + replay;
+  simulator::keepSeed(wish.keep, settings.seed, found);
 }
 
 void writePicture(const std::string& file, const RunWish& wish, const CampaignSettings& settings,

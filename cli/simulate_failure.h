@@ -17,6 +17,7 @@ struct RunWish {
   simulator::Only faults, clients;
   double shrinkSeconds = 20;  ///< 0: it is not shrunk
   std::string picture;        ///< file; empty: seed-N.html beside
+  std::string keep;           ///< failing seeds are added to this file; empty: to none
 };
 
 simulator::CampaignSettings settingsOf(const RunWish& wish, std::uint64_t seed);
@@ -26,6 +27,11 @@ simulator::Only readOnly(const std::string& text);
 
 /// The one line that runs exactly this again.
 std::string replayLine(const RunWish& wish, const simulator::CampaignSettings& settings);
+
+/// One line for the failure and the one that replays it; keeps the seed. At once, not at a campaign's
+/// end: who stops one after seven hours has what it found.
+void sayFailed(const RunWish& wish, const simulator::CampaignSettings& settings,
+               const std::string& checker, const std::string& what);
 
 /// Shrinks the failing run, prints its story and draws its picture.
 void tellFailure(const RunWish& wish, const simulator::CampaignSettings& settings,

@@ -7,8 +7,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
-#include <fstream>
 #include "cli/workers.h"
 #include "kernel/loader.h"
 
@@ -38,14 +36,6 @@ struct Board {
   }
 };
 
-void printFailure(const RunWish& run, const simulator::CampaignSettings& settings,
-                  const std::string& checker, const std::string& what) {
-  auto text = "seed " + std::to_string(settings.seed) + " FAILED: " + checker + ": " + what +
-              "\n  replay: " + replayLine(run, settings) + "\n";
-  fputs(text.c_str(), stdout);
-  fflush(stdout);
-}
-
 void runSeed(const RunWish& run, std::uint64_t seed, bool twice, Tally& tally) {
   auto settings = settingsOf(run, seed);
   auto result = simulator::runCampaign(settings);
@@ -57,9 +47,7 @@ void runSeed(const RunWish& run, std::uint64_t seed, bool twice, Tally& tally) {
     }
   }
   tally.add(seed, result);
-  if (result.violation) {
-    printFailure(run, settings, result.violation->checker, result.violation->what);
-  }
+  if (result.violation) sayFailed(run, settings, result.violation->checker, result.violation->what);
 }
 
 std::string textOf(const Tally& tally) {
@@ -79,10 +67,10 @@ void work(const SeedsWish& wish, const RunWish& run, unsigned job, std::uint64_t
   Tally tally;
   auto begin = Clock::now();
   auto told = 0.0;
-  for (std::uint64_t n = job; wish.hours > 0 || n < wish.seeds; n += wish.jobs) {
+  for (std::uint64_t n = job; wish.hours > 0 || n < wish.count(); n += wish.jobs) {
     auto passed = secondsSince(begin);
     if (wish.hours > 0 && passed > wish.hours * 3600) break;
-    at = wish.base + n;
+    at = wish.seed(n);
     runSeed(run, at, n % REPEAT_EVERY == 0, tally);
     if (job == 0 && passed - told > 5) {
       told = passed;
@@ -137,9 +125,9 @@ Tally runAll(const SeedsWish& wish, const RunWish& run) {
     if (whole && WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
     auto seed = board.seeds[job];
     sum.failed[seed] = "process";
-    printFailure(run, settingsOf(run, seed), "process",
-                 "the simulator's process ended in the middle of it, status " +
-                     std::to_string(status) + "; seeds after it were not run");
+    sayFailed(run, settingsOf(run, seed), "process",
+              "the simulator's process ended in the middle of it, status " + std::to_string(status) +
+                  "; seeds after it were not run");
   }
   return sum;
 }
@@ -155,23 +143,6 @@ void tellFirst(const Tally& sum, const RunWish& run) {
     printf("seed %llu:\n", static_cast<unsigned long long>(seed));
     if (result.violation) tellFailure(run, settings, result);
   }
-}
-
-void keepFailures(const SeedsWish& wish, const RunWish& run, const Tally& sum) {
-  if (wish.keep.empty() || sum.failed.empty()) return;
-  if (run.config != nullptr || run.faults || run.clients || !run.mutant.empty()) {
-    printf("nothing is kept: a kept seed is replayed with the drawn cluster and all that it draws\n");
-    return;
-  }
-  auto now = std::time(nullptr);
-  char day[16];
-  strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&now));
-  std::ofstream file(wish.keep, std::ios::app);
-  for (auto& [seed, checker] : sum.failed) {
-    file << seed << "  " << checker << ", found on " << day << "\n";
-  }
-  if (!file.flush()) throw Refusal(FAILED, "cannot append to " + wish.keep);
-  printf("%zu seeds kept in %s\n", sum.failed.size(), wish.keep.c_str());
 }
 
 }  // namespace
@@ -191,7 +162,9 @@ void Tally::print() const {
 
 Exit simulateSeeds(const SeedsWish& wish, const RunWish& run) {
   if (run.config != nullptr) kernel::load(*run.config);  // its problems are told once, here
-  if (wish.hours > 0) {
+  if (!wish.replay.empty()) {
+    printf("%zu seeds of %s, %u at a time\n", wish.listed.size(), wish.replay.c_str(), wish.jobs);
+  } else if (wish.hours > 0) {
     printf("seeds from %llu for %g hours, %u at a time\n",
            static_cast<unsigned long long>(wish.base), wish.hours, wish.jobs);
   } else {
@@ -209,14 +182,14 @@ Exit simulateSeeds(const SeedsWish& wish, const RunWish& run) {
          sum.simulated / passed / wish.jobs);
   sum.print();
   bool covered = true;
-  if (sum.seeds >= COVERAGE_FROM && run.config == nullptr && !run.faults) {
+  if (sum.seeds >= COVERAGE_FROM && wish.replay.empty() && run.config == nullptr && !run.faults) {
     for (auto& what : simulator::coverageWanted()) {
       if (sum.counters[what] > 0) continue;
       covered = false;
       printf("never happened: %s\n", what.c_str());
     }
   }
-  keepFailures(wish, run, sum);
+  if (!run.keep.empty()) printf("%zu failing seeds are in %s\n", sum.failed.size(), run.keep.c_str());
   fflush(stdout);
   tellFirst(sum, run);
   return covered && sum.failed.empty() ? DONE : FAILED;

@@ -15,7 +15,11 @@ struct SeedsWish {
   std::uint64_t seeds = 100, base = 1;
   double hours = 0;  ///< > 0: until this much time has passed, however many seeds that are
   unsigned jobs = 1;
-  std::string keep;  ///< failing seeds are appended to this file
+  std::string replay;                 ///< a file of kept seeds: these instead
+  std::vector<std::uint64_t> listed;  ///< what it holds
+
+  std::uint64_t seed(std::uint64_t number) const { return replay.empty() ? base + number : listed[number]; }
+  std::uint64_t count() const { return replay.empty() ? seeds : listed.size(); }
 };
 
 /// What all seeds of one process came to.

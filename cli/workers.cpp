@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes with a pipe; see workers.h.
 #include "cli/workers.h"
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <string>
 #include "cli/exit.h"
@@ -16,6 +18,7 @@ Worker startWorker(const std::function<void(int out)>& work) {
   if (pid < 0) throw Refusal(FAILED, std::string("no process: ") + strerror(errno));
   if (pid == 0) {
     close(ends[0]);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);  // a campaign that is ended leaves nothing running
     work(ends[1]);
     _exit(0);
   }
