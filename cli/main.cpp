@@ -26,7 +26,7 @@ Exit runVerb(Context& context) {
     }
   });
   KJ_IF_MAYBE(exception, thrown) {
-    say(paint(Colour::RED, "error: ", 2) + exception->getDescription().cStr());
+    say(paint(Colour::RED, "error: ", 2) + plainly(exception->getDescription().cStr()));
     code = FAILED;
   }
   return code;

@@ -23,6 +23,13 @@ TEST_CASE("output: JSON escapes what it must and replaces what is not UTF-8") {
   REQUIRE(jsonText("\xf0\x9f\x98") == "\"\\ufffd\\ufffd\\ufffd\"");
 }
 
+TEST_CASE("output: an error says what is wrong, not how the program found out") {
+  CHECK(plainly("expected a == b [1 == 2]; the disk is full; a = 1") == "the disk is full; a = 1");
+  CHECK(plainly("plugin file: expected found; the log is gone") == "plugin file: the log is gone");
+  CHECK(plainly("expected a == b") == "expected a == b");
+  CHECK(plainly("no more than expected here; bye") == "no more than expected here; bye");
+}
+
 TEST_CASE("output: without a terminal there is no colour") {
   // The tests' stdout may be a terminal; NO_COLOR decides then.
   setenv("NO_COLOR", "1", 1);

@@ -123,6 +123,16 @@ void Table::print(Format format) const {
   std::cout << (rows.empty() ? "]\n" : "\n]\n") << std::flush;
 }
 
+std::string plainly(const std::string& description) {
+  auto begin = description.find("expected ");
+  if (begin == std::string::npos) return description;
+  bool atStart = begin == 0 || (begin >= 2 && description.compare(begin - 2, 2, ": ") == 0);
+  if (!atStart) return description;
+  auto end = description.find("; ", begin);
+  if (end == std::string::npos) return description;
+  return description.substr(0, begin) + description.substr(end + 2);
+}
+
 void say(const std::string& line) { std::cerr << line << "\n" << std::flush; }
 
 Progress::Progress() : terminal(isatty(2) == 1) {}

@@ -34,6 +34,9 @@ private:
 /// A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string jsonText(const std::string& text);
 
+/// What a kj::Exception says, without the condition of KJ_REQUIRE in front: "expected x == y [1 == 2]; why".
+std::string plainly(const std::string& description);
+
 /// One line on stderr.
 void say(const std::string& line);
 

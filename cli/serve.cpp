@@ -114,8 +114,7 @@ Exit serve(const kernel::Config& given, const ServeSettings& settings) {
     log(sdk::Level::INFO, "server.stopped id=" + std::to_string(row.id));
   });
   KJ_IF_MAYBE (exception, thrown) {
-    log(sdk::Level::ERROR,
-        std::string("server.failed reason=") + exception->getDescription().cStr());
+    log(sdk::Level::ERROR, "server.failed reason=" + plainly(exception->getDescription().cStr()));
     code = FAILED;
   }
   return code;

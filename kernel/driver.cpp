@@ -237,7 +237,7 @@ void Driver::fill(coordination::Status::Builder status) {
 // ------------------------------------------------------------------------------------- Recipient
 
 void Driver::linkUp(core::MemberId peer, core::Link link, std::uint64_t incarnation) {
-  log(sdk::Level::INFO, kj::str("link.up peer=", peer, " link=", link));
+  log(sdk::Level::DEBUG, kj::str("link.up peer=", peer, " link=", link));
   auto event = [&]() {
     SeatEvent up{SeatEvent::PEER_UP, peer, link, incarnation};
     return up;
@@ -250,7 +250,7 @@ void Driver::linkUp(core::MemberId peer, core::Link link, std::uint64_t incarnat
 }
 
 void Driver::linkDown(core::MemberId peer, core::Link link) {
-  log(sdk::Level::INFO, kj::str("link.down peer=", peer, " link=", link));
+  log(sdk::Level::DEBUG, kj::str("link.down peer=", peer, " link=", link));
   tell(consensusSeat, SeatEvent{SeatEvent::PEER_DOWN, peer, link});
   if (electionOpened) tell(electionSeat, SeatEvent{SeatEvent::PEER_DOWN, peer, link});
   desk->linkDown(peer);
