@@ -12,18 +12,12 @@
 #include <set>
 #include <thread>
 #include "cli/exit.h"
+#include "tests/support/folder.h"
 
 namespace polyquorum::cli {
 namespace {
 
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/polyquorum-test-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
+using test::Folder;
 
 /// A server that says one thing to whoever connects, once.
 class Parrot {

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Failing seeds are kept, and replayed until they pass. What fails is real: a cluster whose election
 // advises badly for ever, so that only some seeds converge by luck.
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include "cli/commands.h"
 #include "simulator/kept.h"
+#include "tests/support/folder.h"
 
 namespace polyquorum::cli {
 namespace {
@@ -20,14 +18,9 @@ using simulator::keptSeeds;
 /// A folder with the cluster, and the verb run beside it.
 class Bench {
 public:
-  Bench() {
-    char name[] = "/tmp/polyquorum-simulate-XXXXXX";
-    folder = mkdtemp(name);
-    elect("100h");
-  }
-  ~Bench() { std::filesystem::remove_all(folder); }
+  Bench() { elect("100h"); }
 
-  std::string path(const std::string& name) { return folder + "/" + name; }
+  std::string path(const std::string& name) { return folder / name; }
 
   void elect(const std::string& saneAt) {
     std::ofstream(path("cluster.yaml")) << R"(
@@ -65,7 +58,7 @@ plugins:
   }
 
 private:
-  std::string folder;
+  test::Folder folder;
 };
 
 TEST_CASE("simulate: seeds that fail are kept, each once, and replayed until they pass") {

@@ -2,11 +2,9 @@
 // What a good configuration means. What a broken one gives is in tests/config/broken.
 #include "kernel/config.h"
 #include <sys/stat.h>
-#include <unistd.h>
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
+#include "tests/support/folder.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -167,15 +165,13 @@ TEST_CASE("config: a file that is none is refused") {
                       Catch::Contains("/nonexistent/c.yaml: cannot be read"));
   REQUIRE_THROWS_WITH(readConfig("/dev/null"), Catch::Contains("not a regular file"));
   REQUIRE_THROWS_WITH(readConfig("/tmp"), Catch::Contains("not a regular file"));
-  char folder[] = "/tmp/polyquorum-test-XXXXXX";
-  REQUIRE(mkdtemp(folder) != nullptr);
-  auto fifo = std::string(folder) + "/fifo";
+  test::Folder folder;
+  auto fifo = folder / "fifo";
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
   REQUIRE_THROWS_WITH(readConfig(fifo), Catch::Contains("not a regular file"));
-  auto big = std::string(folder) + "/big";
+  auto big = folder / "big";
   std::ofstream(big) << std::string((1 << 20) + 1, '#');
   REQUIRE_THROWS_WITH(readConfig(big), Catch::Contains("larger than 1 MiB"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("config: every key that explain knows has its words") {

@@ -4,10 +4,10 @@
 #include <kj/async.h>
 #include <sys/stat.h>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include "interfaces/storage.capnp.h"
+#include "tests/support/folder.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -169,38 +169,34 @@ TEST_CASE("loader: an impossible pair is refused with one sentence (architecture
 }
 
 TEST_CASE("loader: a plugin that everyone may replace is refused (promises.md P5)") {
-  char name[] = "/tmp/polyquorum-test-XXXXXX";
-  std::string folder = mkdtemp(name);
-  fs::create_directories(folder + "/storage");
-  fs::copy(fakes() + "/storage/good.so", folder + "/storage/good.so");
+  test::Folder folder;
+  fs::create_directories(folder / "storage");
+  fs::copy(fakes() + "/storage/good.so", folder / "storage/good.so");
   auto config = good();
-  config.pluginDirectories = {folder, fakes()};
+  config.pluginDirectories = {folder.path, fakes()};
 
-  chmod((folder + "/storage").c_str(), 0777);
+  chmod((folder / "storage").c_str(), 0777);
   auto lines = refusals(config);
   REQUIRE(lines.size() == 1);
   REQUIRE(lines[0].find("is writable for everyone") != std::string::npos);
-  chmod((folder + "/storage").c_str(), 0755);
-  chmod((folder + "/storage/good.so").c_str(), 0666);
+  chmod((folder / "storage").c_str(), 0755);
+  chmod((folder / "storage/good.so").c_str(), 0666);
   REQUIRE(refusals(config).size() == 1);
-  chmod((folder + "/storage/good.so").c_str(), 0644);
+  chmod((folder / "storage/good.so").c_str(), 0644);
   REQUIRE(refusals(config).empty());
-  fs::remove_all(folder);
 }
 
 TEST_CASE("loader: a file that is no library is refused") {
-  char name[] = "/tmp/polyquorum-test-XXXXXX";
-  std::string folder = mkdtemp(name);
-  fs::create_directories(folder + "/storage");
-  std::ofstream(folder + "/storage/text.so") << "hello";
-  fs::create_symlink("/nonexistent", folder + "/storage/gone.so");
+  test::Folder folder;
+  fs::create_directories(folder / "storage");
+  std::ofstream(folder / "storage/text.so") << "hello";
+  fs::create_symlink("/nonexistent", folder / "storage/gone.so");
 
-  auto text = checkPlugin(folder + "/storage/text.so");
-  auto gone = checkPlugin(folder + "/storage/gone.so");
+  auto text = checkPlugin(folder / "storage/text.so");
+  auto gone = checkPlugin(folder / "storage/gone.so");
 
   REQUIRE(text.problem.find("cannot be loaded: ") == 0);
   REQUIRE(gone.problem.find("cannot be opened: ") == 0);
-  fs::remove_all(folder);
 }
 
 TEST_CASE("loader: all plugins of a folder are listed with what is wrong with each") {

@@ -12,19 +12,12 @@
 #include <set>
 #include <thread>
 #include "kernel/event_port.h"
+#include "tests/support/folder.h"
 
 namespace polyquorum::kernel {
 namespace {
 
-/// A folder of its own for each test, removed at the end.
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/polyquorum-test-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
+using test::Folder;
 
 struct Fixture {
   Folder folder;

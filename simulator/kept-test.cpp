@@ -2,11 +2,9 @@
 // Files of kept seeds, as people and campaigns write them.
 #include "simulator/kept.h"
 #include <catch2/catch.hpp>
-#include <unistd.h>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include "tests/support/folder.h"
 
 using namespace polyquorum::simulator;
 using Seeds = std::vector<std::uint64_t>;
@@ -14,13 +12,8 @@ using Seeds = std::vector<std::uint64_t>;
 namespace {
 
 struct File {
-  std::string folder, path;
-  File() {
-    char name[] = "/tmp/polyquorum-kept-XXXXXX";
-    folder = mkdtemp(name);
-    path = folder + "/kept.txt";
-  }
-  ~File() { std::filesystem::remove_all(folder); }
+  polyquorum::test::Folder folder;
+  const std::string path = folder / "kept.txt";
   void write(const std::string& text) { std::ofstream(path) << text; }
   std::string text() {
     std::ostringstream out;
@@ -44,9 +37,9 @@ TEST_CASE("kept seeds: a line that is no seed is told with its place") {
     CHECK_THROWS_WITH(keptSeeds(file.path), Catch::Contains("kept.txt:2: "));
     CHECK_THROWS_WITH(openKept(file.path), Catch::Contains("kept.txt:2: "));
   }
-  CHECK_THROWS_WITH(keptSeeds(file.folder + "/none"), Catch::Contains("cannot read"));
-  CHECK_THROWS_WITH(keptSeeds(file.folder), Catch::Contains("cannot read"));
-  CHECK_THROWS_WITH(openKept(file.folder + "/none/kept.txt"), Catch::Contains("cannot append"));
+  CHECK_THROWS_WITH(keptSeeds(file.folder / "none"), Catch::Contains("cannot read"));
+  CHECK_THROWS_WITH(keptSeeds(file.folder.path), Catch::Contains("cannot read"));
+  CHECK_THROWS_WITH(openKept(file.folder / "none/kept.txt"), Catch::Contains("cannot append"));
 }
 
 TEST_CASE("kept seeds: a seed is added once, on a line of its own") {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <regex>
 #include "tests/interfaces/compare.h"
+#include "tests/support/folder.h"
 
 namespace polyquorum::frozen {
 namespace {
@@ -35,9 +36,6 @@ Compiled readSchemas(const fs::path& file) {
 class Copy {
  public:
   Copy() {
-    std::string name = (fs::temp_directory_path() / "polyquorum-frozen-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder = name;
     for (auto room : {"interfaces", "kernel"}) {
       fs::create_directory(folder / room);
       for (auto& entry : fs::directory_iterator(fs::path(POLYQUORUM_SOURCE) / room)) {
@@ -45,7 +43,6 @@ class Copy {
       }
     }
   }
-  ~Copy() { fs::remove_all(folder); }
 
   /// Replaces the one place that matches.
   void alter(const std::string& name, const std::string& pattern, const std::string& with) {
@@ -70,7 +67,8 @@ class Copy {
   }
 
  private:
-  fs::path folder;
+  test::Folder own;
+  const fs::path folder = own.path;
 };
 
 std::string joined(const std::vector<std::string>& reasons) {
