@@ -132,17 +132,6 @@ class Run final {
 
   void plan(kj::Duration when, std::function<void()> what) { plans.emplace(when, std::move(what)); }
 
-  core::MemberId leader() {
-    for (auto& [id, server] : stage.world.servers) {
-      if (!server.up()) continue;
-      capnp::MallocMessageBuilder message;
-      auto status = message.initRoot<coordination::Status>();
-      server.node->status(status);
-      if (status.getPhase() == consensus::Standing::Phase::LEADING) return id;
-    }
-    return 0;
-  }
-
   core::MemberId someOther() { return target == 1 ? 2 : 1; }
 
   void wipe(core::MemberId id) {
@@ -167,7 +156,7 @@ class Run final {
   kj::Duration script() {
     using Play = GridScenario::Play;
     auto ms = [](int count) { return count * kj::MILLISECONDS; };
-    plan(LEADER_SEEN, [this]() { firstLeader = leader(); });
+    plan(LEADER_SEEN, [this]() { firstLeader = stage.world.leader(); });
     switch (scenario.play) {
       case Play::CALM:
         return ms(2500);
@@ -181,12 +170,12 @@ class Run final {
         });
         return ms(3000);
       case Play::DEPOSED:
-        plan(ms(1000), [this]() { isolate(leader()); });
+        plan(ms(1000), [this]() { isolate(stage.world.leader()); });
         plan(ms(2900), [this]() { stage.world.network->healAll(); });
         return ms(4200);
       case Play::LEADER_KILLED:
         plan(ms(1200), [this]() {
-          if (auto id = leader()) restart(id, false, 800 * kj::MILLISECONDS);
+          if (auto id = stage.world.leader()) restart(id, false, 800 * kj::MILLISECONDS);
         });
         return ms(3500);
       case Play::BEHIND:

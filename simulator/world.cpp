@@ -168,4 +168,15 @@ void World::powerOff(core::MemberId id) {
   server.disk->crash();
 }
 
+core::MemberId World::leader() {
+  for (auto& [id, server] : servers) {
+    if (!server.up()) continue;
+    capnp::MallocMessageBuilder message;
+    auto status = message.initRoot<coordination::Status>();
+    server.node->status(status);
+    if (status.getPhase() == consensus::Standing::Phase::LEADING) return id;
+  }
+  return 0;
+}
+
 }  // namespace polyquorum::simulator

@@ -92,6 +92,8 @@ class World {
     servers.at(id).rotten = true;
     if (damaged) damaged(id);
   }
+  /// Who says that it leads; 0: nobody.
+  core::MemberId leader();
   bool observer(core::MemberId id) const { return config.server(id)->observer; }
   void wipe(core::MemberId id) {
     servers.at(id).disk->wipe();
