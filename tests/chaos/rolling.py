@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each server in turn killed and restarted under load: no acknowledged write lost, no session lost, no
-connection dropped on a server that stays up (issue 2; architecture.md, decision 10)."""
+connection dropped on a server that stays up (docs/adr/0010-failover-invisible.md)."""
 import threading
 import time
 

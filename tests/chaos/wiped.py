@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that lost their promises: one whose data directory was deleted, and the memory storage. They only
-learn until the leader's seal names their new life (architecture.md, decision 9; promises.md P1.6)."""
+learn until the leader's seal names their new life (docs/adr/0009-membership-in-the-log.md)."""
 import shutil
 import time
 
