@@ -60,7 +60,7 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
     auto next = findHeader(file, at);
     if (next >= file.size) return;  // the end: nothing of this file's follows
     auto header = headerAt(buffer.begin() + next);
-    if (!started || header.previousCrc != previousCrc) {
+    if (!started || !follows(header)) {
       // A record is missing here. If the next one is first of its group, it proves the missing one.
       auto proof = header.flags & FIRST ? header.group - 1 : header.group;
       if (MUTANT("M22")) return tear(file, at);
@@ -72,6 +72,10 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
   }
 }
 
+bool Scan::follows(const RecordHeader& header) const {
+  return header.previousCrc == previousCrc || MUTANT("M25");
+}
+
 bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegun) {
   auto header = headerAt(record);
   bool intact = isBodyIntact(record);
@@ -80,7 +84,7 @@ bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegu
       !laterGroupFollows(file, header.position + sizeof header, header.group)) {
     return false;
   }
-  if (started && header.previousCrc != previousCrc && !lost) {
+  if (started && !follows(header) && !lost) {
     note(file, header.position, "records before this one are missing");
     lost = true;
   }

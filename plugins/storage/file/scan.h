@@ -53,6 +53,8 @@ private:
 
   bool isBegun(ScannedFile& file);
   void readFile(ScannedFile& file, bool laterBegun);
+  /// The record that was read last is the one that was written before this.
+  bool follows(const RecordHeader& header) const;
   bool accept(ScannedFile& file, const unsigned char* record, bool laterBegun);
   void apply(ScannedFile& file, const RecordHeader& header, const unsigned char* body);
   void applyWrite(ScannedFile& file, const RecordHeader& header, const unsigned char* body);
