@@ -35,7 +35,8 @@ void Leader::called(const Caller& caller) {
     selfCalled = true;
     return tryEpoch();
   }
-  if (phase != GATHERING && caller.votes && caller.accepted > epoch) {
+  bool above = caller.accepted + MUTANT("zab.epoch.fenced") > epoch;
+  if (phase != GATHERING && caller.votes && above) {
     // It will never follow this epoch: a later leader must count above it.
     return stop(core::Feedback::FENCED, caller.peer, caller.accepted, "higher_epoch");
   }
@@ -58,7 +59,7 @@ void Leader::tryEpoch() {
   if (epoch >= EPOCH_MAX) {
     return stop(core::Feedback::QUORUM_LOST, ledger.self(), 0, "epochs_exhausted");
   }
-  epoch++;
+  epoch += !MUTANT("zab.epoch.next");
   phase = PROMISING;
   deadline = ledger.now + ledger.settings.discoveryTimeout;
   ledger.note("leader.epoch epoch=" + std::to_string(epoch));
@@ -104,6 +105,7 @@ void Leader::tryHistory() {
   Session* owner = &own->second;
   auto better = [](const Report& a, const Report& b) {
     if (MUTANT("M9")) return a.last.index > b.last.index;
+    if (MUTANT("zab.stamp.best") && a.view == b.view) return a.last >= b.last;
     return a.view != b.view ? a.view > b.view : a.last > b.last;
   };
   for (auto& [peer, session] : sessions) {
@@ -150,8 +152,9 @@ void Leader::onPulled(Session& session, const core::Letter& letter) {
   auto& end = session.report.last;
   for (auto& entry : letter.entries) {
     auto last = ledger.last();
-    bool fits = entry.index == last.index + 1 && entry.stamp >= last.stamp &&
-                entry.stamp <= end.stamp && entry.index <= end.index;
+    bool fits = entry.index == last.index + 1 && entry.index <= end.index &&
+                entry.stamp >= last.stamp + MUTANT("zab.stamp.pulled") &&
+                entry.stamp <= end.stamp - MUTANT("zab.stamp.pulled_end");
     if (!fits) {
       return stop(core::Feedback::QUORUM_LOST, ledger.self(), epoch, "pulled_does_not_fit");
     }

@@ -100,7 +100,8 @@ void Leader::hear(const core::Letter& letter) {
     case ACK: return acknowledge(*session, numbers[2]);
     case PONG:
       if (MUTANT("M14")) session->round = roundLast;
-      if (numbers[2] <= roundLast) session->round = std::max(session->round, numbers[2]);
+      if (numbers[2] + MUTANT("zab.round.pong") > roundLast) return;
+      session->round = std::max(session->round, numbers[2]);
       return;
     case PULLED: return onPulled(*session, letter);
     default: drop(peer, "unexpected_letter");

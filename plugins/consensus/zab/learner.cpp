@@ -93,6 +93,7 @@ void Learner::heard() {
 void Learner::onLeaderInfo(core::Fence offered) {
   auto least = ledger.votes() ? ledger.accepted() : ledger.view();
   if (MUTANT("zab.epoch.offered")) least = 0;
+  if (MUTANT("zab.epoch.again")) least++;
   if (offered < least || offered == 0 || offered > EPOCH_MAX) {
     claim(REFUSE, {session, least});
     return fail("old_epoch");
@@ -101,7 +102,8 @@ void Learner::onLeaderInfo(core::Fence offered) {
   // Learner.registerWithLeader answers -1.)
   bool counts = ledger.sound() && offered > ledger.accepted();
   if (MUTANT("zab.epoch.counts")) counts = ledger.sound() && offered >= ledger.accepted();
-  if (ledger.votes() && offered > ledger.accepted()) ledger.promise(offered);
+  bool promises = ledger.votes() && offered > ledger.accepted() + MUTANT("zab.epoch.promise");
+  if (promises) ledger.promise(offered);
   epoch = offered;
   stage = PROMISED;
   progressAt = ledger.now;
@@ -164,8 +166,9 @@ void Learner::onEntries(const core::Letter& letter) {
       if (ledger.log.stampAt(entry.index) == entry.stamp) continue;
       return fail("entry_differs");
     }
-    bool next = entry.index == last.index + 1 && entry.stamp >= last.stamp &&
-                entry.stamp <= epoch;
+    bool next = entry.index == last.index + 1 &&
+                entry.stamp >= last.stamp + MUTANT("zab.stamp.next") &&
+                entry.stamp <= epoch - MUTANT("zab.stamp.epoch");
     if (!next) return fail("gap");
     ledger.append(entry);
   }

@@ -69,7 +69,7 @@ void Ledger::promise(core::Fence epoch) {
 }
 
 void Ledger::establish(core::Fence epoch) {
-  if (epoch < viewEpoch) throw std::logic_error("the view goes back");
+  if (epoch < viewEpoch + MUTANT("zab.epoch.view")) throw std::logic_error("the view goes back");
   viewEpoch = epoch;
   cutUnproved(0);
   if (!MUTANT("zab.persist.view")) batch.fact(VIEW, epoch);

@@ -3,6 +3,7 @@
 #include "plugins/consensus/zab/log_view.h"
 #include <algorithm>
 #include <stdexcept>
+#include "sdk/mutant.h"
 
 namespace polyquorum::zab {
 namespace {
@@ -33,7 +34,7 @@ std::optional<core::Index> LogView::open(core::Position newBase,
       }
     }
     if (run.count == 0) continue;
-    if (!runs.empty() && runs.back().stamp == run.stamp) {
+    if (!runs.empty() && (runs.back().stamp == run.stamp || MUTANT("zab.stamp.disk"))) {
       runs.back().count += run.count;
     } else {
       if (!runs.empty() && runs.back().stamp > run.stamp) {
@@ -69,7 +70,7 @@ void LogView::append(core::Index index, core::Fence stamp) {
   if (index != end.index + 1 || stamp < end.stamp) {
     throw std::logic_error("an entry does not continue the log");
   }
-  if (!runs.empty() && runs.back().stamp == stamp) {
+  if (!runs.empty() && (runs.back().stamp == stamp || MUTANT("zab.stamp.run"))) {
     runs.back().count++;
   } else {
     runs.push_back({index, 1, stamp});
@@ -86,6 +87,8 @@ void LogView::cut(core::Index from) {
 
 bool LogView::adopt(core::Position at) {
   bool same = stampAt(at.index) == at.stamp;
+  if (MUTANT("zab.stamp.adopted")) same = stampAt(at.index).has_value();
+  if (MUTANT("zab.stamp.suffix")) same = false;
   if (same) {
     trim(at.index + 1);
   } else {
@@ -112,10 +115,12 @@ core::Index LogView::common(const Report& report, core::Index floor) const {
     auto ours = std::lower_bound(
         runs.begin(), runs.end(), theirs.stamp,
         [](const core::Run& run, core::Fence stamp) { return run.stamp < stamp; });
-    if (ours != runs.end() && ours->stamp == theirs.stamp) {
+    if (ours != runs.end() && (ours->stamp == theirs.stamp || MUTANT("zab.stamp.common"))) {
       return std::max(floor, std::min(end(*ours), end(theirs)));
     }
-    if (base.stamp == theirs.stamp) return std::max(floor, std::min(base.index, end(theirs)));
+    if (base.stamp == theirs.stamp || MUTANT("zab.stamp.base")) {
+      return std::max(floor, std::min(base.index, end(theirs)));
+    }
   }
   return floor;
 }
@@ -127,7 +132,7 @@ Report LogView::report(core::Fence view, core::Index committed) const {
   }
   bool told = !runs.empty() && runs.front().first <= base.index;
   if (!told && report.runs.size() < RUNS_TOLD) {
-    if (!runs.empty() && runs.front().stamp == base.stamp) {
+    if (!runs.empty() && runs.front().stamp == base.stamp && !MUTANT("zab.stamp.report")) {
       report.runs.back() = {base.index, report.runs.back().count + 1, base.stamp};
     } else {
       report.runs.push_back({base.index, 1, base.stamp});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <tuple>
+#include "sdk/mutant.h"
 
 namespace polyquorum::fast_leader {
 
@@ -171,7 +172,8 @@ void FastLeader::hearLooking(Peer& peer, const Notification& said) {
   bool settled = state != State::LOOKING;
   // Differs from ZooKeeper, which waits for the connection to break: a leader that looks for
   // another one in a newer round has given up.
-  bool leaderLeft = settled && peer.id == vote.leader && said.vote.round > round;
+  bool newer = said.vote.round + MUTANT("fle.round.left") > round;
+  bool leaderLeft = settled && peer.id == vote.leader && newer;
   if (settled && !leaderLeft) return answer(peer, said);
   bool willed = said.heir != 0 && peer.id == (settled ? vote.leader : lostLeader);
   bool standsBackFor = willed && said.heir != self && votes() && reaches(said.heir);
@@ -185,11 +187,11 @@ void FastLeader::hearLooking(Peer& peer, const Notification& said) {
 /// Source: ZooKeeper, FastLeaderElection.lookForLeader, case LOOKING.
 void FastLeader::hearVote(Peer& peer, const Notification& said) {
   peer.abstains = false;
-  if (said.vote.round < round) {
+  if (said.vote.round + MUTANT("fle.round.older") < round + MUTANT("fle.round.same")) {
     peer.tell = true;
     return;
   }
-  if (said.vote.round > round) beginRound(said.vote.round);
+  if (said.vote.round + MUTANT("fle.round.newer") > round) beginRound(said.vote.round);
   peer.inRound = said;
   consider(peer);
   // Differs from ZooKeeper, where it waits for our next repetition: who has a worse vote than ours
@@ -201,7 +203,8 @@ void FastLeader::hearVote(Peer& peer, const Notification& said) {
 void FastLeader::hearAbstention(Peer& peer, const Notification& said) {
   peer.abstains = true;
   peer.inRound.reset();
-  if (peer.voter && said.vote.round > round) beginRound(said.vote.round);
+  bool newer = said.vote.round + MUTANT("fle.round.abstains") > round;
+  if (peer.voter && newer) beginRound(said.vote.round);
   answer(peer, said);
 }
 
@@ -210,7 +213,7 @@ void FastLeader::hearSettled(Peer& peer, const Notification& said) {
   peer.abstains = !peer.voter;
   if (state != State::LOOKING || !peer.voter) return;
   peer.outside = said;
-  if (said.vote.round == round) peer.inRound = said;
+  if (said.vote.round == round + MUTANT("fle.round.settled")) peer.inRound = said;
   else peer.inRound.reset();
 }
 
@@ -229,8 +232,9 @@ void FastLeader::consider(const Peer& peer) {
   if (theirs.leader == self || !reaches(theirs.leader)) return;
   if (vote.leader != 0 && !better(theirs, vote)) return;
   if (standsBack() && !gaveUp) {
-    bool worse = std::tie(theirs.peerEpoch, theirs.last) <
-                 std::tie(evidence.viewFence, evidence.last);
+    auto log = std::tie(theirs.peerEpoch, theirs.last);
+    auto ours = std::tie(evidence.viewFence, evidence.last);
+    bool worse = MUTANT("fle.vote.heir") ? log <= ours : log < ours;
     if (worse) {
       if (theirs.leader == heir) stopStandingBack();
       return;

@@ -2,6 +2,7 @@
 // How a round of fast leader election ends: a quorum agrees, or a running leader is found.
 #include <algorithm>
 #include "plugins/election/fast_leader/core.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::fast_leader {
 namespace {
@@ -18,7 +19,7 @@ bool agree(const Notification& one, const Notification& other) {
 void FastLeader::conclude() {
   if (joinRunningLeader()) return;
   auto support = agreeing();
-  if (vote.leader == 0 || support < quorum()) {
+  if (vote.leader == 0 || support < quorum() - MUTANT("fle.quorum.votes")) {
     finalizeAt = core::NEVER;
     return;
   }
@@ -33,11 +34,12 @@ void FastLeader::conclude() {
 /// must say so itself: its followers may not have noticed yet that it is gone.
 /// Source: ZooKeeper, FastLeaderElection.receivedFollowingNotification and checkLeader.
 bool FastLeader::joinRunningLeader() {
+  auto needed = quorum() - MUTANT("fle.quorum.running");
   for (auto& peer : peers) {
     if (peer.inRound && peer.inRound->state != State::LOOKING) {
       auto running = peer.inRound->vote;
       auto support = supportInRound(*peer.inRound);
-      if (support >= quorum() && leads(running.leader, running, true)) {
+      if (support >= needed && leads(running.leader, running, true)) {
         settle(running, support);
         return true;
       }
@@ -45,7 +47,7 @@ bool FastLeader::joinRunningLeader() {
     if (peer.outside) {
       auto running = peer.outside->vote;
       auto support = supportOutside(running);
-      if (support >= quorum() && leads(running.leader, running, false)) {
+      if (support >= needed && leads(running.leader, running, false)) {
         round = running.round;
         settle(running, support);
         return true;
@@ -70,7 +72,8 @@ std::size_t FastLeader::supportInRound(const Notification& running) const {
 }
 
 bool FastLeader::leads(core::MemberId leader, const Vote& running, bool within) const {
-  if (leader == self) return votes() && !standsBack() && running.round == round;
+  bool ofThisRound = running.round == round || MUTANT("fle.round.self");
+  if (leader == self) return votes() && !standsBack() && ofThisRound;
   auto* peer = find(leader);
   if (peer == nullptr || peer->link == 0) return false;
   auto& said = within ? peer->inRound : peer->outside;

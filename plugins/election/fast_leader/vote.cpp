@@ -3,6 +3,7 @@
 #include "plugins/election/fast_leader/vote.h"
 #include <limits>
 #include <tuple>
+#include "sdk/mutant.h"
 
 namespace polyquorum::fast_leader {
 namespace {
@@ -38,12 +39,15 @@ const char* nameOf(State state) {
 }
 
 bool better(const Vote& one, const Vote& other) {
-  return std::tie(one.peerEpoch, one.last, one.leader) >
-         std::tie(other.peerEpoch, other.last, other.leader);
+  auto left = std::tie(one.peerEpoch, one.last, one.leader);
+  auto right = std::tie(other.peerEpoch, other.last, other.leader);
+  if (MUTANT("fle.vote.epoch")) return std::tie(one.last, one.leader) > std::tie(other.last, other.leader);
+  return MUTANT("fle.vote.equal") ? left >= right : left > right;
 }
 
 bool sameLeadership(const Vote& one, const Vote& other) {
-  return one.leader == other.leader && one.peerEpoch == other.peerEpoch;
+  bool same = one.peerEpoch == other.peerEpoch || MUTANT("fle.epoch.leadership");
+  return one.leader == other.leader && same;
 }
 
 core::Letter write(const Notification& said, core::MemberId to) {
