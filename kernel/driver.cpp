@@ -25,7 +25,7 @@ Driver::Driver(DriverSettings given, storage::Storage::Client storage,
       environment(environment), postOffice(self, kj::mv(transport), *this),
       queue(storage, [this](Claims&& claims) { release(kj::mv(claims)); }, settings.witness),
       replica(storage, chain, *this), images(storage, postOffice, replica, chain, *this, environment),
-      room(settings.memoryMax), leaderlessSince(now()) {
+      room(settings.memoryMax), contactAt(now()), leaderlessSince(now()) {
   tasks->add(images.failed());
 }
 

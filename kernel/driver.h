@@ -122,7 +122,7 @@ private:
   std::vector<core::Run> foundLog;
   std::vector<core::Fact> foundFacts;
 
-  core::Nanos contactAt = 0;            ///< last word from a leader
+  core::Nanos contactAt;                ///< last word from a leader, or its start
   core::Nanos leaderlessSince;          ///< or since its start
   core::Nanos forgottenToldAt = 0;
   std::uint64_t electionMs = 0;

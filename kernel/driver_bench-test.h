@@ -220,11 +220,14 @@ public:
   Segment::Reader segment() { return seed.getRoot<Segment>().asReader(); }
 
   std::string refuses() { return driver->refuses(); }
-  std::uint64_t electionMs() {
+  struct Times {
+    std::uint64_t electionMs, leaderSeenMs;
+  };
+  Times times() {
     capnp::MallocMessageBuilder message;
     auto status = message.initRoot<coordination::Status>();
     driver->fill(status);
-    return status.getElectionMs();
+    return {status.getElectionMs(), status.getLeaderSeenMs()};
   }
   void advance(kj::Duration by) {
     clock.advanceTo(clock.now() + by);
