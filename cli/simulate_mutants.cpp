@@ -154,7 +154,7 @@ bool testFails(const Mutant& mutant) {
   if (pid == 0) {
     setenv("POLYQUORUM_MUTANT", mutant.name, 1);
     alarm(HANG_SECONDS);
-    if (freopen("/dev/null", "w", stdout) != nullptr) execl(test.c_str(), test.c_str(), nullptr);
+    if (freopen("/dev/null", "w", stdout) != nullptr) execl(test.c_str(), test.c_str(), "--abort", nullptr);
     _exit(NOT_STARTED);
   }
   int status = 0;

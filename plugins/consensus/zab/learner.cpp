@@ -93,8 +93,8 @@ void Learner::heard() {
 void Learner::onLeaderInfo(core::Fence offered) {
   auto least = ledger.votes() ? ledger.accepted() : ledger.view();
   if (MUTANT("zab.epoch.offered")) least = 0;
-  if (MUTANT("zab.epoch.again")) least++;
-  if (offered < least || offered == 0 || offered > EPOCH_MAX) {
+  bool old = offered < least + MUTANT("zab.epoch.again");
+  if (old || offered == 0 || offered > EPOCH_MAX) {
     claim(REFUSE, {session, least});
     return fail("old_epoch");
   }
