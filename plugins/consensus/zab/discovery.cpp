@@ -36,7 +36,7 @@ void Leader::called(const Caller& caller) {
     return tryEpoch();
   }
   bool above = caller.accepted + MUTANT("zab.epoch.fenced") > epoch;
-  if (phase != GATHERING && caller.votes && above) {
+  if (phase != GATHERING && caller.votes && above && !MUTANT("zab.epoch.unfenced")) {
     // It will never follow this epoch: a later leader must count above it.
     return stop(core::Feedback::FENCED, caller.peer, caller.accepted, "higher_epoch");
   }

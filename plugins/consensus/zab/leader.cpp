@@ -81,7 +81,8 @@ void Leader::hear(const core::Letter& letter) {
     return;
   }
   if (letter.kind == REFUSE) {
-    if (session->voter() && numbers[1] > epoch && numbers[1] <= EPOCH_MAX && phase != GATHERING) {
+    bool above = numbers[1] > epoch && numbers[1] <= EPOCH_MAX && !MUTANT("zab.epoch.unfenced");
+    if (session->voter() && above && phase != GATHERING) {
       ledger.saw(numbers[1]);
       return stop(core::Feedback::FENCED, peer, numbers[1], "refused");
     }
