@@ -7,8 +7,7 @@ import struct
 import threading
 import time
 
-import wire
-from cluster import Cluster, Trouble, wait_for
+from cluster import Cluster, Trouble, wait_for, wire
 
 SMALL, BIG = 20000, 1_000_000
 MIB = 1 << 20
@@ -17,16 +16,16 @@ MIB = 1 << 20
 def bad_bodies(draw):
     """Requests that get an error each, and the connection stays."""
     xid = draw.randrange(1, 1 << 30)
-    path = wire.text("/abuse")
+    path = wire.buffer("/abuse")
     pick = draw.randrange(1, 13)
     if pick == 1:
         return wire.request(xid, wire.CREATE, struct.pack(">i", draw.choice([-2, 1 << 30, 7000])) + b"/a")
     if pick == 2:
-        return wire.request(xid, wire.GET, path[:draw.randrange(len(path))])                    # truncated
+        return wire.request(xid, wire.GET_DATA, path[:draw.randrange(len(path))])               # truncated
     if pick == 3:
-        return wire.request(xid, wire.SET, wire.text(b"/\xff\xfe\xc0\xaf") + wire.text(b"x") + b"\0\0\0\0")
+        return wire.request(xid, wire.SET_DATA, wire.buffer(b"/\xff\xfe\xc0\xaf") + wire.buffer(b"x") + b"\0\0\0\0")
     if pick == 4:
-        return wire.request(xid, wire.CREATE, wire.text("/\0x") + wire.text(b"") + wire.OPEN_ACL + b"\0\0\0\0")
+        return wire.request(xid, wire.CREATE, wire.buffer("/\0x") + wire.buffer(b"") + wire.OPEN_BYTES + b"\0\0\0\0")
     if pick == 5:                                                                              # endless multi
         return wire.request(xid, wire.MULTI, struct.pack(">ibi", wire.DELETE, 0, -1) * 50)
     if pick == 6:                                                                              # nested multi
@@ -34,17 +33,18 @@ def bad_bodies(draw):
     if pick == 7:
         return wire.request(xid, wire.MULTI, draw.randbytes(draw.randrange(60)))
     if pick == 8:
-        return wire.request(xid, wire.CREATE, path + wire.text(b"") + struct.pack(">i", draw.choice([-5, 1 << 28])))
+        return wire.request(xid, wire.CREATE, path + wire.buffer(b"") + struct.pack(">i", draw.choice([-5, 1 << 28])))
     if pick == 9:
         return wire.request(xid, draw.choice([101, 105]), struct.pack(">qi", 0, draw.choice([1 << 30, -9, 3])))
     if pick == 10:
-        return wire.request(xid, wire.CREATE, path + wire.text(b"x" * draw.randrange(9000)) + b"\0\0\0\1\0")
+        return wire.request(xid, wire.CREATE, path + wire.buffer(b"x" * draw.randrange(9000)) + b"\0\0\0\1\0")
     if pick == 11:
         opcode = draw.choice([1, 2, 4, 5, 7, 8, 12, 14, 15, 18, 22, 106])
         return wire.request(xid, opcode, draw.randbytes(draw.randrange(40)))
     if pick == 12:
-        return wire.create(xid, "/a//b/../c" * draw.randrange(1, 20), b"x", draw.choice([-1, 7, 99, 1 << 30]))
-    return wire.request(xid, wire.DELETE, wire.text("relative") + b"\0\0\0\0")
+        return wire.request(xid, wire.CREATE, wire.create("/a//b/../c" * draw.randrange(1, 20), b"x",
+                                                          draw.choice([-1, 7, 99, 1 << 30])))
+    return wire.request(xid, wire.DELETE, wire.buffer("relative") + b"\0\0\0\0")
 
 
 def bad_lengths(draw):
@@ -53,7 +53,7 @@ def bad_lengths(draw):
     if pick == 5:
         return wire.request(1, draw.choice([-7, 57, 1000, -(1 << 31), (1 << 31) - 1]))          # unknown opcode
     if pick == 6:
-        return wire.request(1, 100, struct.pack(">i", 0) + wire.text(draw.randbytes(9)) + wire.text(b"x"))
+        return wire.request(1, 100, wire.login(b"x", draw.randbytes(9)))
     if pick == 7:                                                                              # no whole header
         return struct.pack(">i", draw.randrange(1, 8)) + draw.randbytes(draw.randrange(1, 8))
     if pick == 0:
@@ -61,28 +61,28 @@ def bad_lengths(draw):
     if pick == 1:
         return struct.pack(">i", MIB + 1) + bytes(64)
     if pick == 2:
-        return wire.request(1, wire.GET, wire.text("/x") + b"\0")[:draw.randrange(4, 14)]
+        return wire.request(1, wire.GET_DATA, wire.buffer("/x") + b"\0")[:draw.randrange(4, 14)]
     if pick == 3:
         return draw.randbytes(draw.randrange(1, 200))
-    return wire.create(1, "/big", bytes(MIB + 1))
+    return wire.request(1, wire.CREATE, wire.create("/big", bytes(MIB + 1)))
 
 
 def bad_handshakes(draw):
     pick = draw.randrange(3)
     if pick == 0:
-        return wire.frame(draw.randbytes(draw.randrange(60)))
+        return wire.buffer(draw.randbytes(draw.randrange(60)))
     if pick == 1:
         return bad_lengths(draw)
-    body = struct.pack(">iqiq", draw.randrange(-9, 9), draw.randrange(-9, 9), draw.randrange(-9, 9),
-                       draw.getrandbits(62))
-    return wire.frame(body + struct.pack(">i", draw.choice([-1, 16, 1 << 30])) + draw.randbytes(draw.randrange(17)))
+    body = wire.HELLO.pack(draw.randrange(-9, 9), draw.randrange(-9, 9), draw.randrange(-9, 9),
+                           draw.getrandbits(62))
+    return wire.buffer(body + struct.pack(">i", draw.choice([-1, 16, 1 << 30])) + draw.randbytes(draw.randrange(17)))
 
 
 def attack(server, draw, frames):
     """Bursts of bad frames, each answered; some sessions end with what must close them. Gives how many frames the
     server dealt with, how many connections it closed."""
     dealt = closed = 0
-    session = wire.Session(4000)
+    client = wire.Client(timeout=4000)
     while dealt < frames:
         if draw.randrange(20) == 0:
             with socket.create_connection(("127.0.0.1", server.port)) as sock:
@@ -92,30 +92,29 @@ def attack(server, draw, frames):
                     pass                           # closed before it was read to its end
             dealt += 1
             continue
-        if session.sock is None:
-            session = wire.Session(4000)
-            session.connect(server.port)
+        if client.socket is None:
+            client = wire.Client(server.port, timeout=4000)
         burst = [bad_bodies(draw) for _ in range(50)]
         try:
-            session.send(b"".join(burst))
+            client.socket.sendall(b"".join(burst))
             for _ in burst:
-                session.read_frame(20.0)
+                client.frame()
                 dealt += 1
-        except wire.Closed as why:
-            if "no reply" in str(why):
-                raise Trouble(f"a malformed frame was neither answered nor closed: {burst}") from None
-            session.drop()
+        except TimeoutError:
+            raise Trouble(f"a malformed frame was neither answered nor closed: {burst}") from None
+        except ConnectionError:
+            client.close()
             closed += 1
             continue
         if draw.randrange(10) == 0:
             try:
-                session.send(bad_lengths(draw))
-            except wire.Closed:
+                client.socket.sendall(bad_lengths(draw))
+            except OSError:
                 pass
-            session.drop()
+            client.close()
             dealt += 1
             closed += 1
-    session.drop()
+    client.close()
     return dealt, closed
 
 
@@ -137,36 +136,35 @@ class Bystander(threading.Thread):
 
     def __init__(self, port, name):
         super().__init__(daemon=True)
-        self.path, self.session, self.ended = f"/{name}", wire.Session(20000), False
-        self.session.connect(port)
-        self.session.call(wire.create, self.path, b"")
+        self.path, self.client, self.ended = f"/{name}", wire.Client(port, timeout=20000), False
+        self.client.call(wire.CREATE, wire.create(self.path))
         self.done, self.times, self.wrong = 0, [], None
 
     def run(self):
         try:
             while not self.ended:
-                begun = time.monotonic()
-                error, _ = self.session.call(wire.set_data, self.path, str(self.done).encode())
-                error2, body = self.session.call(wire.get, self.path)
-                if error or error2 or wire.read_get(body)[0] != str(self.done).encode():
-                    raise Trouble(f"{self.path}: {error} {error2} {body}")
+                begun, data = time.monotonic(), str(self.done).encode()
+                error, _ = self.client.call(wire.SET_DATA, wire.set_data(self.path, data))
+                error2, body = self.client.call(wire.GET_DATA, wire.watched(self.path))
+                if error or error2 or body.buffer() != data:
+                    raise Trouble(f"{self.path}: {error} {error2} {body.data}")
                 self.times.append(time.monotonic() - begun)
                 self.done += 1
                 time.sleep(0.002)
-        except (wire.Closed, Trouble) as why:
+        except (OSError, AssertionError) as why:
             self.wrong = f"{self.path}: {why}"
 
 
 def warm(port):
     """Fills what fills once: 32 MiB of the newest log are kept in memory. Small entries, as the attack makes them:
     deletes of what is not there go through the log, too."""
-    session = wire.Session()
-    session.connect(port)
+    client = wire.Client(port, timeout=30000)
+    deletes = b"".join(wire.request(xid, wire.DELETE, wire.versioned("/none")) for xid in range(500))
     for _ in range(800):
-        session.send(b"".join(wire.delete(session.next(), "/none") for _ in range(500)))
+        client.socket.sendall(deletes)
         for _ in range(500):
-            session.reply()
-    session.close()
+            client.reply()
+    client.end()
 
 
 def waits(bystanders):

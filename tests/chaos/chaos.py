@@ -5,24 +5,13 @@ hurts them, and checks a promise. Ends with 0 if the promise held; figures go to
 import argparse
 import importlib
 import os
-import pathlib
-import socket
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from cluster import PROGRAM, bindable
+
 PORTS = 40  # two clusters: three servers' doors and three for their peers, each in its own ten
 SCENARIOS = ["kill9", "rolling", "frozen", "damage", "wiped", "snapshots", "abuse"]
-
-
-def bindable(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def free_ports():
@@ -35,7 +24,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--size", default="small", help="small, big, or a number (rounds, trials, seconds, frames)")
-    parser.add_argument("--binary", default=str(ROOT / "build/bin/polyquorum"))
+    parser.add_argument("--binary", default=PROGRAM)
     parser.add_argument("--port", type=int, default=0, help=f"the first of {PORTS} ports; else free ones")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--writers", type=int, default=4)

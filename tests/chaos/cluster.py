@@ -6,27 +6,11 @@ import re
 import shutil
 import signal
 import subprocess
-import time
+import sys
 
-from wire import word
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-class Trouble(AssertionError):
-    """A promise was broken; the text says which."""
-
-
-def wait_for(what, check, patience=30.0, every=0.02):
-    """Polls check() until it is true; gives its value and the seconds it took."""
-    begun = time.monotonic()
-    while True:
-        value = check()
-        if value:
-            return value
-        if time.monotonic() - begun > patience:
-            raise Trouble(f"not within {patience:g} s: {what}")
-        time.sleep(every)
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import wire
+from servers import PROGRAM, Trouble, bindable, configuration, facts, server_command, wait_for
 
 
 class Server:
@@ -37,8 +21,7 @@ class Server:
         self.process, self.starts, self.kills = None, 0, 0
 
     def start(self, bootstrap=True):
-        command = [str(self.cluster.binary), "server", "--config", str(self.cluster.config), "--id",
-                   str(self.number)] + (["--bootstrap"] if bootstrap else [])
+        command = server_command(self.cluster.binary, self.cluster.config, self.number, bootstrap)
         with open(self.log, "ab") as out:
             out.write(f"---- start {self.starts} bootstrap={bootstrap}\n".encode())
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
@@ -67,9 +50,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def facts(self):
-        """mntr as a dictionary; empty if it does not answer."""
-        lines = (line.split("\t", 1) for line in word(self.port, "mntr").splitlines() if "\t" in line)
-        return dict(lines)
+        return facts(self.port)
 
     def rss_kb(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -95,21 +76,16 @@ class Server:
 class Cluster:
     """A context: the folder and the processes are gone afterwards, but for the logs of a failure."""
 
-    def __init__(self, name, port, binary, storage="file", extra="", options=""):
+    def __init__(self, name, port, binary, storage="file", kernel=""):
         self.folder = pathlib.Path(os.environ.get("CHAOS_FOLDER", "/tmp/polyquorum-chaos")) / f"{name}-{os.getpid()}"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.binary = pathlib.Path(binary)
+        self.binary = binary
         self.config = self.folder / "cluster.yaml"
         self.peer_ports = {n: port + 10 + n for n in (1, 2, 3)}
         self.servers = {n: Server(self, n, port + n) for n in (1, 2, 3)}
-        rows = "\n".join(
-            f"    - {{ id: {n}, peer: 127.0.0.1:{self.peer_ports[n]}, zookeeper: 127.0.0.1:{s.port}, data: data/{n} }}"
-            for n, s in self.servers.items())
-        self.config.write_text(
-            f"cluster:\n  name: chaos\n  servers:\n{rows}\nplugins:\n  election: {{ use: fast_leader }}\n"
-            f"  consensus: {{ use: zab }}\n  storage: {{ use: {storage}{options} }}\n  transport: {{ use: tcp }}\n"
-            f"  api: [ {{ use: zookeeper }} ]\n{extra}")
+        ports = {n: (self.peer_ports[n], s.port) for n, s in self.servers.items()}
+        self.config.write_text(configuration("chaos", ports, kernel=kernel, storage=storage))
 
     def __enter__(self):
         for server in self.servers.values():

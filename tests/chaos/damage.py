@@ -175,7 +175,7 @@ def rotten_snapshot(cluster, writers, draw, number):
 
 def run(options, trials):
     draw = random.Random(options.seed)
-    with Cluster("damage", options.port, options.binary, extra="snapshots: { every: 20000 }\n") as cluster:
+    with Cluster("damage", options.port, options.binary, kernel="snapshots: { every: 20000 }\n") as cluster:
         servers = list(cluster.servers.values())
         writers = [Writer(f"w{n}", servers, first=n % 3, depth=16) for n in range(options.writers)]
         for writer in writers:

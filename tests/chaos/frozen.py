@@ -5,13 +5,12 @@ import signal
 import statistics
 import time
 
-import wire
-from cluster import Cluster, Trouble, wait_for
+from cluster import Cluster, Trouble, wait_for, wire
 
 SMALL, BIG = 2, 15
 
 
-def gap(session, hurt, lasts):
+def gap(client, hurt, lasts):
     """The longest time between two acknowledged writes around hurt()."""
     longest, done, begun = 0.0, False, time.monotonic()
     last = begun
@@ -19,7 +18,7 @@ def gap(session, hurt, lasts):
         if not done and time.monotonic() - begun > 0.3:
             hurt()
             done = True
-        error, _ = session.call(wire.set_data, "/probe", b"x" * 100, patience=20.0)
+        error, _ = client.call(wire.SET_DATA, wire.set_data("/probe", b"x" * 100))
         if error:
             raise Trouble(f"write answered {error}")
         now = time.monotonic()
@@ -33,18 +32,17 @@ def trial(cluster, kind, trials):
     gaps = []
     for number in range(trials):
         leader = cluster.leader()
-        session = wire.Session()
-        session.connect(cluster.followers()[number % 2].port)
-        session.call(wire.create, "/probe", b"")
+        client = wire.Client(cluster.followers()[number % 2].port, timeout=30000)
+        client.call(wire.CREATE, wire.create("/probe"))
         if kind == "killed":
-            gaps.append(gap(session, leader.kill, 1.5))
+            gaps.append(gap(client, leader.kill, 1.5))
             leader.start()
         else:
-            gaps.append(gap(session, lambda: leader.signal(signal.SIGSTOP), 3.5))
+            gaps.append(gap(client, lambda: leader.signal(signal.SIGSTOP), 3.5))
             leader.signal(signal.SIGCONT)
         wait_for("the old leader follows again", lambda: leader.facts().get("pq_phase") == "following", 20)
         cluster.equal()
-        session.close()
+        client.end()
     gaps.sort()
     print(f"leader {kind}: {trials} trials, gap p50 {statistics.median(gaps) * 1000:.0f} ms, "
           f"max {gaps[-1] * 1000:.0f} ms  (all: {', '.join(f'{g * 1000:.0f}' for g in gaps)})", flush=True)

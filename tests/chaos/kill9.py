@@ -14,7 +14,7 @@ SMALL, BIG = 4, 200
 
 def run(options, rounds):
     draw = random.Random(options.seed)
-    with Cluster("kill9", options.port, options.binary, extra="snapshots: { every: 20000 }\n") as cluster:
+    with Cluster("kill9", options.port, options.binary, kernel="snapshots: { every: 20000 }\n") as cluster:
         servers = list(cluster.servers.values())
         writers = [Writer(f"w{n}", servers, first=n % 3, depth=128, stay=True) for n in range(options.writers)]
         for writer in writers:

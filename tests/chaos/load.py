@@ -6,8 +6,7 @@ import struct
 import threading
 import time
 
-import wire
-from cluster import Trouble, wait_for
+from cluster import Trouble, wait_for, wire
 
 KEYS, AGE, PAD = 64, 398, b"." * 88
 HEADER = struct.Struct(">iiqi")
@@ -18,7 +17,7 @@ class Writer:
 
     def __init__(self, name, servers, first=0, depth=128, stay=False, timeout_ms=30000):
         self.root, self.servers, self.depth, self.stay = f"/{name}", servers, depth, stay
-        self.session = wire.Session(timeout_ms)
+        self.client = wire.Client(timeout=timeout_ms)
         self.at = first                      # index into servers
         self.kills = 0                       # of that server, when this connection was made
         self.sent = self.acked = 0
@@ -30,12 +29,12 @@ class Writer:
     def frame(self, n):
         xid = n % 0x7FFFFFF0 + 1
         if n % 2 == 0:
-            return wire.set_data(xid, self.keys[n // 2 % KEYS], b"%012d" % n + PAD)
+            return wire.request(xid, wire.SET_DATA, wire.set_data(self.keys[n // 2 % KEYS], b"%012d" % n + PAD))
         if n % 4 == 3:
-            return wire.create(xid, f"{self.root}/n/{n}", b"%012d" % n + PAD)
+            return wire.request(xid, wire.CREATE, wire.create(f"{self.root}/n/{n}", b"%012d" % n + PAD))
         if n >= AGE:
-            return wire.delete(xid, f"{self.root}/n/{n - AGE}")
-        return wire.sync(xid, self.root)
+            return wire.request(xid, wire.DELETE, wire.versioned(f"{self.root}/n/{n - AGE}"))
+        return wire.request(xid, wire.SYNC, wire.buffer(self.root))
 
     @staticmethod
     def key_after(p, k):
@@ -59,10 +58,10 @@ class Writer:
         while time.monotonic() < until:
             try:
                 self.kills = self.server.kills
-                if self.session.connect(self.server.port, 3.0):
+                if self.client.connect(self.server.port, 3.0):
                     return
                 raise Trouble(f"session of {self.root} is lost")
-            except wire.Closed:
+            except OSError:
                 if not self.stay:
                     self.at = (self.at + 1) % len(self.servers)
                 time.sleep(0.02)
@@ -71,25 +70,23 @@ class Writer:
     def setup(self):
         self.connect()
         for path, data in [(self.root, b""), (self.root + "/n", b"")] + [(k, b"") for k in self.keys]:
-            error, _ = self.session.call(wire.create, path, data)
+            error, _ = self.client.call(wire.CREATE, wire.create(path, data))
             if error:
                 raise Trouble(f"create {path}: {error}")
 
     def verify(self):
         """Reads everything back; what is there must be a prefix with all that was acknowledged.
         Continues from its end."""
-        session = self.session
-        session.call(wire.sync, self.root)
-        session.send(b"".join(wire.get(session.next(), key) for key in self.keys))
+        self.client.call(wire.SYNC, wire.buffer(self.root))
         found = []
         for key in self.keys:
-            _, error, body = session.reply()
+            error, body = self.client.call(wire.GET_DATA, wire.watched(key))
             if error:
                 raise Trouble(f"{key} is gone: {error}")
-            value, stat = wire.read_get(body)
-            found.append((int(value[:12]) if value else None, stat.version))
-        error, body = session.call(wire.children, self.root + "/n")
-        names = set(wire.read_children(body))
+            value = body.buffer()
+            found.append((int(value[:12]) if value else None, body.stat()["version"]))
+        _, body = self.client.call(wire.GET_CHILDREN, wire.watched(self.root + "/n"))
+        names = set(body.strings())
         last = max((n for n, _ in found if n is not None), default=-1)
         for p in (last + 1, last + 2):
             if names == self.nodes_after(p) and \
@@ -118,8 +115,7 @@ class Writer:
     # ------------------------------------------------------------------ load
     def pump(self):
         """Sends and hears until told to stop or closed."""
-        sock = self.session.sock
-        sock.settimeout(20.0)
+        sock = self.client.socket
         buffer, heard = b"", time.monotonic()
         while True:
             room = self.depth - (self.sent - self.acked)
@@ -145,24 +141,24 @@ class Writer:
                 if error or xid != self.acked % 0x7FFFFFF0 + 1:
                     raise Trouble(f"{self.root}: reply xid {xid} error {error}, due {self.acked}")
                 self.acked += 1
-                self.session.zxid = zxid
+                self.client.zxid = zxid
             buffer = buffer[at:]
 
     def run(self, follow):
         """follow: moves to another server when closed, checks there, goes on. Else ends when closed."""
         while True:
             try:
-                if self.session.sock is None:
+                if self.client.socket is None:
                     self.moves += 1
                     self.connect()
                     self.verify()
                 self.pump()
                 return
-            except (wire.Closed, OSError) as why:
+            except OSError as why:
                 if self.server.kills == self.kills:
                     self.wrongs.append(f"{self.root}: server {self.server.number} stayed up and the "
                                        f"connection ended: {why}")
-                self.session.drop()
+                self.client.close()
                 if not follow or self.stopping:
                     return
                 self.at = (self.at + 1) % len(self.servers)
@@ -194,29 +190,29 @@ class Idler:
 
     def __init__(self, name, servers, first, timeout_ms=15000):
         self.path, self.servers, self.at = f"/{name}", servers, first
-        self.session = wire.Session(timeout_ms)
+        self.client = wire.Client(timeout=timeout_ms)
         self.kills, self.asked, self.wrongs, self.moves = 0, 0.0, [], 0
 
     connect, server, stay, root = Writer.connect, Writer.server, False, "an idle session"
 
     def setup(self):
         self.connect()
-        error, _ = self.session.call(wire.create, self.path, b"", 1)
+        error, _ = self.client.call(wire.CREATE, wire.create(self.path, flags=1))
         if error:
             raise Trouble(f"create {self.path}: {error}")
 
     def tend(self):
-        """Called often: pings each second, follows when closed."""
+        """Called often: pings each second, follows when closed, until it finds something wrong."""
+        if self.wrongs:
+            return
         try:
             now = time.monotonic()
             if now - self.asked > 1.0:
                 self.asked = now
-                self.session.send(wire.PING_FRAME)
-            self.session.sock.setblocking(False)
-            self.session.fill()
-            self.session.sock.setblocking(True)
-            self.session.frames()
-        except wire.Closed as why:
+                self.client.send(wire.PING, xid=wire.PING_XID)
+            while self.client.heard():
+                self.client.reply()
+        except OSError as why:
             if self.server.kills == self.kills:
                 self.wrongs.append(f"{self.path}: server {self.server.number} stayed up and the "
                                    f"connection ended: {why}")
@@ -228,6 +224,11 @@ class Idler:
                 self.wrongs.append(str(lost))
 
     def verify(self):
-        error, body = self.session.call(wire.exists, self.path)
-        if error or wire.Stat(body).owner != self.session.id:
+        if self.wrongs:
+            raise Trouble("\n".join(self.wrongs))
+        sent = self.client.send(wire.EXISTS, wire.watched(self.path))
+        while (reply := self.client.reply())[0] == wire.PING_XID:
+            pass
+        xid, _, error, body = reply
+        if xid != sent or error or wire.Reader(body).stat()["ephemeralOwner"] != self.client.session:
             raise Trouble(f"{self.path}: the ephemeral node of a living session is gone: {error}")

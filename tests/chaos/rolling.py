@@ -53,7 +53,7 @@ def run(options, times):
         ended.set()
         tending.join()
         for writer in writers:
-            if writer.session.sock is None:
+            if writer.client.socket is None:
                 writer.connect()
             writer.verify()
         for idler in idlers:

@@ -62,8 +62,8 @@ def restart_from_each(cluster):
 
 def run(options, seconds):
     turns = TURNS if seconds >= 60 else 1
-    on = Cluster("snapshots-on", options.port, options.binary, extra="snapshots: { every: 1000 }\n")
-    off = Cluster("snapshots-off", options.port + 20, options.binary, extra="snapshots: { every: 1000000000 }\n")
+    on = Cluster("snapshots-on", options.port, options.binary, kernel="snapshots: { every: 1000 }\n")
+    off = Cluster("snapshots-off", options.port + 20, options.binary, kernel="snapshots: { every: 1000000000 }\n")
     with on, off:
         with_them, without = [], []
         for _ in range(turns):

@@ -33,7 +33,7 @@ def check(cluster, writers):
 
 
 def wiped_disk(options, trials):
-    with Cluster("wiped", options.port, options.binary, extra="snapshots: { every: 20000 }\n") as cluster:
+    with Cluster("wiped", options.port, options.binary, kernel="snapshots: { every: 20000 }\n") as cluster:
         servers = list(cluster.servers.values())
         writers = [Writer(f"w{n}", servers, first=n % 3, depth=16) for n in range(options.writers)]
         for writer in writers:

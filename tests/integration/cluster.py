@@ -8,15 +8,15 @@ build/bin/polyquorum."""
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-PROGRAM = os.environ.get("POLYQUORUM", os.path.join(ROOT, "build", "bin", "polyquorum"))
+sys.path.append(os.path.join(os.path.dirname(HERE), "support"))
+import wire
+from servers import PROGRAM, bindable, configuration, facts, server_command, wait_for, word
+
 JAR = "/usr/share/java/zookeeper.jar"
 SKIPPED = 77  # what ctest counts as skipped
 PORTS_PER_TEST = 80
@@ -57,37 +57,8 @@ def free_port(variable, default):
         handed[variable] = handed.get(variable, 0) + 1
         if handed[variable] > PORTS_PER_TEST:
             raise RuntimeError(f"no free port in {first}..{first + PORTS_PER_TEST}")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
-def word(port, text, timeout=3):
-    """The answer to a four-letter word; empty if there is none."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-            connection.sendall(text.encode())
-            answer = b""
-            while True:
-                part = connection.recv(65536)
-                if not part:
-                    return answer.decode(errors="replace")
-                answer += part
-    except OSError:
-        return ""
-
-
-def wait_until(what, condition, seconds=60):
-    """Asks again until the condition holds; an event that another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.01)
+        if bindable(port):
+            return port
 
 
 class Servers:
@@ -122,8 +93,8 @@ class Servers:
 
     def wait(self, ids=None, seconds=90):
         for i in ids or self.ids():
-            wait_until(f"server {i} of {self.name} serves; see {self.folder}/{i}.log",
-                       lambda i=i: self.mode(i) or self.died(i), seconds)
+            wait_for(f"server {i} of {self.name} serves; see {self.folder}/{i}.log",
+                     lambda i=i: self.mode(i) or self.died(i), seconds)
             if self.died(i):
                 code = self.processes[i].returncode
                 raise AssertionError(f"server {i} of {self.name} ended with code {code}")
@@ -139,14 +110,8 @@ class Servers:
 
     def leader(self):
         """The id of the server that leads, waited for."""
-        found = []
-
-        def asked():
-            found[:] = [i for i in self.ids() if not self.died(i)
-                        and self.mode(i) in ("leader", "standalone")]
-            return found
-        wait_until("somebody leads", asked)
-        return found[0]
+        return wait_for("somebody leads", lambda: next(
+            (i for i in self.ids() if not self.died(i) and self.mode(i) in ("leader", "standalone")), None))
 
     def kill(self, i):
         self.processes[i].kill()
@@ -191,25 +156,13 @@ class Polyquorum(Servers):
     def __init__(self, voters=1, observers=0, options=EXTENDED, kernel=""):
         ids = range(1, voters + observers + 1)
         super().__init__({i: free_port("POLYQUORUM_PORTS", 23000) for i in ids})
-        rows = "".join(
-            f"    - {{ id: {i}, peer: 127.0.0.1:{free_port('POLYQUORUM_PORTS', 23000)}, "
-            f"zookeeper: 127.0.0.1:{self.ports[i]}, data: data/{i}"
-            f"{', role: observer' if i > voters else ''} }}\n" for i in ids)
+        ports = {i: (free_port("POLYQUORUM_PORTS", 23000), self.ports[i]) for i in ids}
+        api = f', maxClientCnxns: 1000, fourLetterWords: "*", superDigest: "{SUPER}", {options}'
         with open(f"{self.folder}/cluster.yaml", "w") as file:
-            file.write("cluster:\n  name: integration\n  servers:\n" + rows + kernel +
-                       "plugins:\n"
-                       "  election:  { use: fast_leader }\n"
-                       "  consensus: { use: zab }\n"
-                       "  storage:   { use: file }\n"
-                       "  transport: { use: tcp }\n"
-                       "  api:       [ { use: zookeeper, maxClientCnxns: 1000, "
-                       "fourLetterWords: \"*\", "
-                       f"superDigest: \"{SUPER}\"{', ' if options else ''}{options} }} ]\n")
+            file.write(configuration("integration", ports, ids[voters:], kernel, api=api))
 
     def spawn(self, i, first):
-        command = [PROGRAM, "server", "--config", f"{self.folder}/cluster.yaml", "--id", str(i),
-                   "--log-level", "info"]
-        self.child(i, command + (["--bootstrap"] if first else []))
+        self.child(i, server_command(PROGRAM, f"{self.folder}/cluster.yaml", i, first))
 
 
 class ZooKeeper(Servers):

@@ -9,8 +9,7 @@ import random
 import sys
 import time
 
-import wire
-from cluster import Polyquorum, ZooKeeper, log, wait_until
+from cluster import Polyquorum, ZooKeeper, log, wait_for, wire
 from differences import explain
 from random_script import CLIENTS, Script
 
@@ -244,8 +243,7 @@ class Unrest:
         others = [i for i in self.servers.ids() if i != leader]
         self.servers.freeze(leader)
         try:
-            wait_until("the next one leads",
-                       lambda: "leader" in [self.servers.mode(i) for i in others])
+            wait_for("the next one leads", lambda: "leader" in [self.servers.mode(i) for i in others])
         finally:
             self.servers.thaw(leader)
         self.freezes += 1

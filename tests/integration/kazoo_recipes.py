@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from cluster import Polyquorum, ZooKeeper, log, skip, wait_until
+from cluster import Polyquorum, ZooKeeper, log, skip, wait_for, wire
 
 try:
     from kazoo.client import KazooClient
@@ -16,7 +16,6 @@ try:
 except ImportError:
     skip("Debian's package python3-kazoo is not installed")
 import recipes
-import wire
 
 logging.getLogger("kazoo").addHandler(logging.NullHandler())  # a killed server is no news here
 logging.getLogger("kazoo").propagate = False
@@ -75,7 +74,7 @@ def expiry(servers):
     started = time.monotonic()
     owner.close()
     with Clients(servers.address()) as clients:
-        wait_until("the ephemeral goes", lambda: clients[0].exists("/expiring") is None)
+        wait_for("the ephemeral goes", lambda: clients[0].exists("/expiring") is None)
     took = time.monotonic() - started
     log(f"{servers.name}: an ephemeral with a timeout of 4 s went after {took:.1f} s")
     return 3.9 <= took <= 7

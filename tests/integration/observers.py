@@ -4,32 +4,20 @@
 import threading
 import time
 
-import wire
-from cluster import Polyquorum, log, wait_until, word
+from cluster import Polyquorum, facts, log, wait_for, wire
 from wire import CHANGED, CREATED, Client
 
 NODES = 200
 VOTERS, OBSERVERS = (1, 2, 3), (4, 5)
 
 
-def measured(servers, i, name):
-    for line in word(servers.ports[i], "mntr").splitlines():
-        key, _, value = line.partition("\t")
-        if key == name:
-            return value
-    return ""
-
-
 def digests(servers, ids):
-    """Applied index and digest of each server, once they all stand still at one place."""
-    found = []
-
+    """Applied index and digest of these servers, once they all stand still at one place."""
     def equal():
-        found[:] = [(measured(servers, i, "pq_applied"), measured(servers, i, "pq_state_digest"))
-                    for i in ids]
-        return len(set(found)) == 1 and found[0][1]
-    wait_until("all servers hold the same tree", equal)
-    return found[0]
+        seen = [facts(servers.ports[i]) for i in ids]
+        found = {(one.get("pq_applied"), one.get("pq_state_digest")) for one in seen}
+        return found.pop() if len(found) == 1 and all(seen) else None
+    return wait_for("all servers hold the same tree", equal)
 
 
 def roles(servers):
@@ -77,15 +65,15 @@ def watches_and_sessions(servers):
     voter.call(wire.SET_DATA, wire.set_data("/o", b"from a voter"))
     voter.call(wire.CREATE, wire.create("/o/fresh", flags=1))
     told = []
-    wait_until("the observer tells", lambda: told.extend(watcher.told()) or len(told) == 2)
+    wait_for("the observer tells", lambda: told.extend(watcher.told()) or len(told) == 2)
     assert told == [(CHANGED, "/o"), (CREATED, "/o/fresh")], told
     watcher.call(wire.CREATE, wire.create("/o/mine", flags=1))
     moved = Client(servers.ports[5], session=watcher.session, password=watcher.password)
     assert moved.session == watcher.session and watcher.ended()
     assert moved.call(wire.EXISTS, wire.watched("/o/mine"))[0] == 0
-    moved.call(wire.CLOSE)
-    wait_until("the ephemeral goes",
-               lambda: voter.call(wire.EXISTS, wire.watched("/o/mine"))[0] == -101)
+    moved.end()
+    wait_for("the ephemeral goes",
+             lambda: voter.call(wire.EXISTS, wire.watched("/o/mine"))[0] == wire.NO_NODE)
     voter.close()
 
 
@@ -110,7 +98,7 @@ class Load(threading.Thread):
 
     def grow(self, count):
         least = self.count + count
-        wait_until("writes go on", lambda: self.count >= least or self.failure)
+        wait_for("writes go on", lambda: self.count >= least or self.failure)
 
     def finish(self):
         self.stop = True
@@ -146,7 +134,7 @@ def observers_are_no_quorum(servers):
     for i in VOTERS:
         if i != leader:
             servers.kill(i)
-    wait_until("the leader stands down", lambda: servers.mode(leader) != "leader")
+    wait_for("the leader stands down", lambda: servers.mode(leader) != "leader")
     try:
         client = Client(servers.ports[4], timeout=4000)
         client.socket.settimeout(2)

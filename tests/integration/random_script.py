@@ -3,7 +3,7 @@
 # flags, multis and broken bodies. What is done with them lies in differential.py.
 import random
 
-import wire
+from cluster import wire
 
 CLIENTS = 4
 AUTH = {1: [b"bob:one"], 2: [b"bob:one", b"alice:two"], 3: [b"super:secret"]}  # by client
@@ -33,8 +33,8 @@ class Script:
             self.steps += steps
 
     def opening(self, client):
-        return Step(client, [(wire.AUTH, wire.i32(0) + wire.buffer("digest") + wire.buffer(secret),
-                              wire.AUTH_XID) for secret in AUTH.get(client, [])], reopens=True)
+        return Step(client, [(wire.AUTH, wire.login(secret), wire.AUTH_XID)
+                             for secret in AUTH.get(client, [])], reopens=True)
 
     def next_steps(self):
         client, dice = self.random.randrange(CLIENTS), self.random.random()
@@ -59,8 +59,7 @@ class Script:
         kind = self.random.choice(["unknown", "auth"])
         if kind == "unknown":
             return self.random.choice([10, 23, 99, 108, 999, -5, 2**31 - 1]), b"", None
-        scheme = self.random.choice(["runes", "", "World"])
-        return wire.AUTH, wire.i32(0) + wire.buffer(scheme) + wire.buffer("a:b"), wire.AUTH_XID
+        return wire.AUTH, wire.login("a:b", self.random.choice(["runes", "", "World"])), wire.AUTH_XID
 
     # -- the pieces
 

@@ -4,8 +4,7 @@
 import random
 import sys
 
-import wire
-from cluster import EXTENDED, Polyquorum, ZooKeeper, log
+from cluster import EXTENDED, Polyquorum, ZooKeeper, log, wire
 from wire import Client
 
 BITS = {"none": 0, "read": 1, "write": 2, "create": 4, "delete": 8, "admin": 16, "all": 31}
@@ -30,8 +29,7 @@ WHO = {"world": "anyone", "digest": "bob:j5SUXQNftyNJx2Lmg+5AJbHfAwQ=", "ip": "1
 
 def login(port, secret):
     client = Client(port)
-    client.call(wire.AUTH, wire.i32(0) + wire.buffer("digest") + wire.buffer(secret),
-                xid=wire.AUTH_XID)
+    client.call(wire.AUTH, wire.login(secret), xid=wire.AUTH_XID)
     return client
 
 
@@ -56,8 +54,7 @@ def acl_matrix(port):
                 owner.call(wire.CREATE, wire.create("/acl/n/c"))
                 owner.call(wire.SET_ACL, wire.set_acl("/acl/n", [(bits, scheme, who)]))
                 codes[scheme, name, operation] = answer(client, kind, body)
-                client.call(wire.CLOSE)
-                client.close()
+                client.end()
                 for path in ("/acl/n/c", "/acl/n/d", "/acl/n"):
                     owner.call(wire.DELETE, wire.versioned(path))
     return codes
@@ -65,9 +62,7 @@ def acl_matrix(port):
 
 def quotas(port):
     """Errors of random writes under a hard quota, and the statistics that the server keeps."""
-    client, dice, told = Client(port), random.Random(7), []
-    client.call(wire.AUTH, wire.i32(0) + wire.buffer("digest") + wire.buffer("super:secret"),
-                xid=wire.AUTH_XID)
+    client, dice, told = login(port, b"super:secret"), random.Random(7), []
     limits = b"count=4,bytes=60=;byteHardLimit=120;countHardLimit=8"
     for path, data in (("/quota", b""), ("/quota/in", b"0123456789"), ("/zookeeper/quota/quota", b""),
                        ("/zookeeper/quota/quota/zookeeper_limits", limits),
@@ -95,8 +90,8 @@ def main():
             found.append((acl_matrix(servers.ports[1]), quotas(servers.ports[1])))
     wrong = [f"{what}: {ours[what]} on ours, {theirs[what]} on ZooKeeper"
              for ours, theirs in zip(*found) for what in ours if ours[what] != theirs[what]]
-    refused = sum(code == -102 for code in found[0][0].values())
-    over = sum(isinstance(one, tuple) and one[1] == -125 for one in found[0][1].values())
+    refused = sum(code == wire.NO_AUTH for code in found[0][0].values())
+    over = sum(isinstance(one, tuple) and one[1] == wire.QUOTA_EXCEEDED for one in found[0][1].values())
     log(*wrong[:20], sep="\n")
     log(f"{len(found[0][0])} cells of the ACL table ({refused} refused), 400 writes under a quota "
         f"({over} refused): {len(wrong)} differences")

@@ -4,8 +4,7 @@
 """watches.py [table|facts]: by default both."""
 import sys
 
-import wire
-from cluster import Polyquorum, ZooKeeper, log, wait_until, word
+from cluster import Polyquorum, ZooKeeper, log, wait_for, wire, word
 from wire import CHANGED, CHILDREN, CREATED, DELETED, Client
 
 OPERATIONS = {  # column: (needs /p, needs /p/c, opcode, body)
@@ -53,8 +52,7 @@ def cell(port, row, column):
     writer.call(operation, change)
     told = watcher.told()
     for client in (writer, watcher):
-        client.call(wire.CLOSE)
-        client.close()
+        client.end()
     return told
 
 
@@ -100,7 +98,7 @@ def fact_errors_consume_a_zxid(port):
     client.call(wire.CREATE, wire.create("/e"))
     before = client.zxid
     error, _ = client.call(wire.CREATE, wire.create("/e"))
-    assert (error, client.zxid) == (-110, before + 1)
+    assert (error, client.zxid) == (wire.NODE_EXISTS, before + 1)
     error, body = client.call(wire.MULTI, wire.multi([]))
     assert (error, client.zxid, body.rest()) == (0, before + 2, wire.multi([]))
 
@@ -112,14 +110,14 @@ def fact_failed_multi(port):
         (wire.CREATE, wire.create("/m2")), (wire.CREATE, wire.create("/m")),
         (wire.DELETE, wire.versioned("/m"))]))
     results = b"".join(wire.i32(-1) + wire.flag(False) + wire.i32(code) + wire.i32(code)
-                       for code in (0, -110, -2))
+                       for code in (0, wire.NODE_EXISTS, wire.RUNTIME_INCONSISTENCY))
     assert (error, body.rest()) == (0, results + wire.multi([]))
-    assert client.call(wire.EXISTS, wire.watched("/m2"))[0] == -101
+    assert client.call(wire.EXISTS, wire.watched("/m2"))[0] == wire.NO_NODE
 
 
 def fact_unknown_opcode(port):
     client = Client(port)
-    assert client.call(999)[0] == -6 and client.zxid == -1
+    assert client.call(999)[0] == wire.UNIMPLEMENTED and client.zxid == -1
     assert client.ended()
 
 
@@ -176,9 +174,9 @@ def fact_check_order_of_delete(port):
     client = Client(port)
     client.call(wire.CREATE, wire.create("/d"))
     client.call(wire.CREATE, wire.create("/d/c"))
-    assert client.call(wire.DELETE, wire.versioned("/d", 9))[0] == -103
-    assert client.call(wire.DELETE, wire.versioned("/d"))[0] == -111
-    assert client.call(wire.DELETE, wire.versioned("/zookeeper"))[0] == -8
+    assert client.call(wire.DELETE, wire.versioned("/d", 9))[0] == wire.BAD_VERSION
+    assert client.call(wire.DELETE, wire.versioned("/d"))[0] == wire.NOT_EMPTY
+    assert client.call(wire.DELETE, wire.versioned("/zookeeper"))[0] == wire.BAD_ARGUMENTS
 
 
 def fact_reconnect(port):
@@ -210,9 +208,8 @@ def fact_timeouts(port):
 
 def fact_unknown_auth_scheme(port):
     client = Client(port)
-    error, _ = client.call(wire.AUTH, wire.i32(0) + wire.buffer("runes") + wire.buffer(b"x"),
-                           xid=wire.AUTH_XID)
-    assert error == -115 and client.ended()
+    error, _ = client.call(wire.AUTH, wire.login(b"x", "runes"), xid=wire.AUTH_XID)
+    assert error == wire.AUTH_FAILED and client.ended()
 
 
 def fact_masked_digest(port):
@@ -234,15 +231,14 @@ def fact_ephemeral_goes_in_time(port):
     dying.call(wire.CREATE, wire.create("/ghost", flags=1))
     watcher.call(wire.EXISTS, wire.watched("/ghost", True))
     dying.close()
-    watcher.socket.settimeout(20)
-    wait_until("the ephemeral goes", lambda: watcher.told() == [(DELETED, "/ghost")], 15)
+    wait_for("the ephemeral goes", lambda: watcher.told() == [(DELETED, "/ghost")], 15)
 
 
 def fact_exists_without_read(port):
     """The rule of 3.8.4 and 3.9.2."""
     client = Client(port)
     client.call(wire.CREATE, wire.create("/deaf", acl=[(31, "digest", "bob:hash")]))
-    assert client.call(wire.EXISTS, wire.watched("/deaf"))[0] == -102
+    assert client.call(wire.EXISTS, wire.watched("/deaf"))[0] == wire.NO_AUTH
 
 
 def fact_one_shot_beside_persistent(port):
@@ -254,14 +250,14 @@ def fact_one_shot_beside_persistent(port):
     for _ in range(2):
         client.call(wire.SET_DATA, wire.set_data("/modes", b""))
         assert client.told() == [(CHANGED, "/modes")]
-    assert client.call(wire.REMOVE_WATCHES, wire.buffer("/modes") + wire.i32(2))[0] == -121
+    assert client.call(wire.REMOVE_WATCHES, wire.buffer("/modes") + wire.i32(2))[0] == wire.NO_WATCHER
     assert client.call(wire.REMOVE_WATCHES, wire.buffer("/modes") + wire.i32(4))[0] == 0
 
 
 def fact_check_outside_a_multi(port):
     client = Client(port)
     assert client.call(wire.CHECK, wire.versioned("/zookeeper"))[0] == 0
-    assert client.call(wire.CHECK, wire.versioned("/zookeeper", 7))[0] == -103
+    assert client.call(wire.CHECK, wire.versioned("/zookeeper", 7))[0] == wire.BAD_VERSION
 
 
 def fact_checked_by_the_asker_only(port):
@@ -269,7 +265,7 @@ def fact_checked_by_the_asker_only(port):
     watcher.call(wire.EXISTS, wire.watched("/checked", True))
     body = wire.buffer("/checked") + wire.i32(2)
     assert watcher.call(wire.CHECK_WATCHES, body)[0] == 0
-    assert other.call(wire.CHECK_WATCHES, body)[0] == -121
+    assert other.call(wire.CHECK_WATCHES, body)[0] == wire.NO_WATCHER
 
 
 def fact_pipelined_behind_set_acl(port):
@@ -281,13 +277,13 @@ def fact_pipelined_behind_set_acl(port):
         client.send(wire.SET_ACL, wire.set_acl(path, [(1, "world", "anyone")]))
         client.send(wire.SET_DATA, wire.set_data(path, b"late"))
     codes = [client.reply()[2] for _ in range(300)]
-    assert codes == [0, 0, -102] * 100, codes
+    assert codes == [0, 0, wire.NO_AUTH] * 100, codes
 
 
 def fact_ip_acls_of_the_sixth_version(port):
     client = Client(port)
     error, _ = client.call(wire.CREATE, wire.create("/six", acl=[(31, "ip", "::1/128")]))
-    assert error == 0 and client.call(wire.GET_DATA, wire.watched("/six"))[0] == -102
+    assert error == 0 and client.call(wire.GET_DATA, wire.watched("/six"))[0] == wire.NO_AUTH
 
 
 OURS_ONLY = {  # deliberate differences, see docs/compatibility.md

@@ -3,8 +3,7 @@
 # monitoring that parses them goes on working. Values differ; docs/compatibility.md names lines that do.
 import re
 
-import wire
-from cluster import Polyquorum, ZooKeeper, log, word
+from cluster import Polyquorum, ZooKeeper, log, wire, word
 
 WORDS = ("ruok", "srvr", "stat", "cons", "conf", "envi", "isro", "wchs", "wchc", "wchp", "dump",
          "mntr", "gtmk", "crst", "srst")
