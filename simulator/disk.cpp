@@ -73,7 +73,12 @@ void Disk::resize(Inode& inode, std::uint64_t size) {
 }
 
 void Disk::sync(Inode& inode, bool remember) {
-  inode.syncs++;
+  // A sync of nothing, or of zeros, follows nobody: the log's last group is still its last.
+  auto holds = [&inode](std::uint64_t number) {
+    auto* bytes = inode.sector(number);
+    return std::any_of(bytes, bytes + SECTOR, [](kj::byte byte) { return byte != 0; });
+  };
+  if (std::any_of(inode.touched.begin(), inode.touched.end(), holds)) inode.syncs++;
   auto* old = inode.before.data();
   for (auto number : inode.touched) {
     inode.isTouched[number] = false;

@@ -47,8 +47,8 @@ class Disk {
     std::string file;
     std::uint64_t sector;
   };
-  /// Sectors that hold something, in files of this prefix, synced, and their file synced at least so
-  /// often again since.
+  /// Sectors that hold something, in files of this prefix, synced, and their file synced with new data
+  /// at least so often again since.
   std::vector<Place> settled(const std::string& prefix, std::uint64_t syncsSince) const;
   /// One bit of it is another from now on.
   void flip(const Place& place, std::uint64_t bit);
@@ -91,7 +91,7 @@ class Disk {
     std::vector<bool> isTouched;         ///< by number of sector
     std::uint64_t sizeBefore = 0;
     bool resized = false;
-    std::uint64_t syncs = 0;
+    std::uint64_t syncs = 0;             ///< those that made data durable
     std::vector<std::uint64_t> syncedAt;  ///< by number of sector: which of the syncs; 0: none
     std::map<std::uint64_t, std::vector<kj::byte>> doomed;  ///< by number of sector: what a crash leaves
     std::map<std::uint64_t, std::vector<kj::byte>> older;  ///< what sectors held before that
