@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The same random requests to ours and to Debian's ZooKeeper 3.8.0; every reply byte is compared
 # after masking what may differ. The scripts are made in random_script.py; the deliberate
-# differences are DIFFERENCES below, explained in docs/compatibility.md.
+# differences lie in differences.py, explained in docs/compatibility.md.
 """differential.py [--seed N] [--operations N] [--show N]"""
 import argparse
 import collections

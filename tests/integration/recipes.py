@@ -2,8 +2,8 @@
 # kazoo's recipes and calls as functions from (clients, path) to an outcome that must be the same on
 # every server. Where they run, and what is killed meanwhile, lies in kazoo_recipes.py.
 import threading
-import time
 
+from cluster import wait_for
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError, NotEmptyError
 from kazoo.protocol.states import EventType
 
@@ -29,13 +29,6 @@ def in_threads(*functions):
     if failures:
         raise failures[0]
     return results
-
-
-def until(what, condition):
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.005)
 
 
 def lock(clients, path):
@@ -168,11 +161,11 @@ def data_watch(clients, path):
         seen.append((data and data.decode(), stat and stat.version))
         return data is not None or len(seen) == 1
     for at in range(1, 4):
-        until("the watch sees it", lambda: len(seen) == at)
+        wait_for("the watch sees it", lambda: len(seen) == at)
         clients[0].set(path, b"%d" % at)
-    until("the watch sees it", lambda: len(seen) == 4)
+    wait_for("the watch sees it", lambda: len(seen) == 4)
     clients[0].delete(path)
-    until("the watch sees the end", lambda: len(seen) == 5)
+    wait_for("the watch sees the end", lambda: len(seen) == 5)
     return seen
 
 
@@ -184,11 +177,11 @@ def children_watch(clients, path):
     def watch(children):
         seen.append(sorted(children))
         return len(seen) < 5
-    until("the first sight", lambda: len(seen) == 1)
+    wait_for("the first sight", lambda: len(seen) == 1)
     for at, (call, name) in enumerate([("create", "/a"), ("create", "/b"), ("delete", "/a"),
                                        ("create", "/c")]):
         getattr(clients[2], call)(path + name)
-        until("the watch sees it", lambda: len(seen) == at + 2)
+        wait_for("the watch sees it", lambda: len(seen) == at + 2)
     return seen
 
 
@@ -243,7 +236,7 @@ def one_shot_watches(clients, path):
     clients[1].exists(path + "/c", watch=lambda event: seen.append(event))
     clients[0].create(path + "/c")
     clients[0].set(path, b"new")
-    until("two events", lambda: len(seen) == 2)
+    wait_for("two events", lambda: len(seen) == 2)
     return [(event.type == EventType.CREATED, event.path[len(path):]) for event in seen]
 
 
