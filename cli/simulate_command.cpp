@@ -110,7 +110,12 @@ void addSimulate(CLI::App& app, Context& context) {
   auto mutants = addMutants(*verb);
   verb->callback([wish, grid, mutants, &context]() {
     context.verb = [wish, grid, mutants, &context]() {
-      if (mutants->wanted() && wish->seed == 0) {
+      bool table = mutants->wanted() && wish->seed == 0;
+      if ((grid->wanted || table) && !(wish->run.keep.empty() && wish->many.replay.empty())) {
+        throw Refusal(USAGE, "--keep and --replay are for seeds; a cell of the grid and a hunt for mutants "
+                             "have none to keep");
+      }
+      if (table) {
         mutants->base = wish->many.base;
         mutants->seedsMax = wish->many.seeds;
         mutants->jobs = wish->many.jobs;
