@@ -107,7 +107,8 @@ TEST_CASE("simulate: a file that cannot hold or give seeds is refused before any
   CHECK_THROWS_WITH(bench.simulate({"--keep", bench.path("none/kept")}), Catch::Contains("cannot append"));
   CHECK_THROWS_WITH(bench.simulate({"--replay", bench.path("kept.txt")}), Catch::Contains("cannot read"));
   CHECK_THROWS_WITH(bench.simulate({"--keep", bench.path("cluster.yaml")}), Catch::Contains("is no seed"));
-  CHECK_THROWS_WITH(bench.simulate({"--grid", "--keep", bench.path("kept")}), Catch::Contains("are for seeds"));
+  CHECK_THROWS_WITH(bench.simulate({"--grid", "--keep", bench.path("kept")}),
+                    Catch::Contains("are for seeds"));
   CHECK_THROWS_AS(bench.simulate({"--replay", bench.path("kept.txt"), "--base", "7"}), CLI::ParseError);
 }
 
