@@ -59,7 +59,7 @@ void Leader::tryEpoch() {
   if (epoch >= EPOCH_MAX) {
     return stop(core::Feedback::QUORUM_LOST, ledger.self(), 0, "epochs_exhausted");
   }
-  epoch += !MUTANT("zab.epoch.next");
+  if (!MUTANT("zab.epoch.next")) epoch++;
   phase = PROMISING;
   deadline = ledger.now + ledger.settings.discoveryTimeout;
   ledger.note("leader.epoch epoch=" + std::to_string(epoch));
