@@ -78,13 +78,14 @@ void Disk::sync(Inode& inode, bool remember) {
     auto* bytes = inode.sector(number);
     return std::any_of(bytes, bytes + SECTOR, [](kj::byte byte) { return byte != 0; });
   };
-  if (std::any_of(inode.touched.begin(), inode.touched.end(), holds)) inode.syncs++;
+  if (std::any_of(inode.touched.begin(), inode.touched.end(), holds)) inode.dataSyncs++;
+  inode.syncs++;
   auto* old = inode.before.data();
   for (auto number : inode.touched) {
     inode.isTouched[number] = false;
     inode.doomed.erase(number);
     if (inode.syncedAt.size() <= number) inode.syncedAt.resize(number + 1);
-    inode.syncedAt[number] = inode.syncs;
+    inode.syncedAt[number] = inode.dataSyncs;
     if (remember) inode.older[number].assign(old, old + SECTOR);
     old += SECTOR;
   }

@@ -91,8 +91,8 @@ class Disk {
     std::vector<bool> isTouched;         ///< by number of sector
     std::uint64_t sizeBefore = 0;
     bool resized = false;
-    std::uint64_t syncs = 0;             ///< those that made data durable
-    std::vector<std::uint64_t> syncedAt;  ///< by number of sector: which of the syncs; 0: none
+    std::uint64_t syncs = 0, dataSyncs = 0;  ///< all; those that made more than zeros durable
+    std::vector<std::uint64_t> syncedAt;     ///< by number of sector: which of the dataSyncs; 0: none
     std::map<std::uint64_t, std::vector<kj::byte>> doomed;  ///< by number of sector: what a crash leaves
     std::map<std::uint64_t, std::vector<kj::byte>> older;  ///< what sectors held before that
 

@@ -21,7 +21,7 @@ std::vector<Disk::Place> Disk::settled(const std::string& prefix, std::uint64_t 
     auto sectors = std::min<std::uint64_t>(inode.syncedAt.size(), inode.size / SECTOR);
     for (std::uint64_t number = 0; number < sectors; number++) {
       auto at = inode.syncedAt[number];
-      if (at == 0 || inode.syncs < at + syncsSince || inode.isTouched[number]) continue;
+      if (at == 0 || inode.dataSyncs < at + syncsSince || inode.isTouched[number]) continue;
       auto* bytes = inode.bytes.data() + number * SECTOR;
       bool holds = std::any_of(bytes, bytes + SECTOR, [](kj::byte byte) { return byte != 0; });
       if (holds) out.push_back({found->first, number});
