@@ -238,6 +238,8 @@ std::vector<std::uint64_t> DeskHome::sortedSessions() const {
 }
 
 void DeskHome::contact() {
+  // While this server catches up it hears the leader and cannot tell it which sessions live.
+  if (!reachable()) return;
   // After a pause of this process the gap counts, not what lay in its sockets.
   if (!timeouts.empty() &&
       timer.now() - lastContact > timeouts.begin()->first * kj::MILLISECONDS / 3) {

@@ -306,6 +306,24 @@ TEST_CASE("desk: without a leader pings are answered for a third of the timeout,
   CHECK(!home.answered(4));
 }
 
+TEST_CASE("desk: a leader that is heard but cannot be told of sessions is no contact (seed 830000448)") {
+  World world(3);
+  world.elect(2);
+  auto session = world.open(1, 6000).attached;
+  auto& home = world.node(1);
+  world.lose();  // catching up takes long: its disk is slow
+  for (int second = 0; second < 3; second++) {
+    home.desk->contact();
+    world.pass(1000 * kj::MILLISECONDS);
+  }
+
+  home.submit({get(session, 1, "/")});
+  world.turn();
+
+  CHECK(home.count(Told::ADRIFT) == 1);
+  CHECK(!home.answered(1));
+}
+
 TEST_CASE("desk: a node that was paused does not reassure before it knows (decision 10)") {
   World world(3);
   world.elect(2);
