@@ -130,7 +130,11 @@ DeskLeader::Verdict DeskLeader::judge(const Command& command) {
 
 void DeskLeader::admit(Command command) {
   switch (judge(command)) {
-    case Verdict::PROPOSE: queue.push_back(kj::mv(command)); break;
+    case Verdict::PROPOSE:
+      // A sign of life, like the touch that follows it and may be lost.
+      clock.touch(command.session, timer.now());
+      queue.push_back(kj::mv(command));
+      break;
     case Verdict::LATER:
       if (early.size() < EARLY_MAX) early.push_back(kj::mv(command));
       break;

@@ -295,7 +295,8 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
   auto& line = pair(from.id, to);
   auto& readyAt = line.readyAt[from.id < to ? 0 : 1];
   readyAt = std::max(readyAt, timer.now() + delay());
-  auto copy = kj::heapArray<capnp::word>(bytes);
+  auto copy = kj::heapArray<capnp::word>(bytes.size());
+  memcpy(copy.begin(), bytes.begin(), bytes.asBytes().size());
   tasks.add(
       timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size, passage,
                                   generation = line.generation, copy = kj::mv(copy)]() mutable {

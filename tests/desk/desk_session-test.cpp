@@ -263,6 +263,25 @@ TEST_CASE("desk: touches at a follower keep a session alive, also without pings"
   CHECK(world.node(2).tree->sessionCount() == 1);
 }
 
+TEST_CASE("desk: a command is a sign of life, though the touch behind it is lost (seed 850000287)") {
+  World world(3);
+  world.elect(2);
+  auto session = world.open(1, 6000).attached, other = world.open(1, 30000, 2).attached;
+  auto& home = world.node(1);
+  world.pass(4500 * kj::MILLISECONDS);
+  home.submit({get(other, 1, "/")});
+  world.settle();  // touches go out, the next ones a while later
+  home.submit({write(session, 2, create("/a"))});
+  world.settle();
+  REQUIRE(home.reply(2).error == Error::OK);
+  world.cut(1, 2);
+
+  world.pass(4500 * kj::MILLISECONDS, false);
+  CHECK(world.node(2).tree->session(session).has_value());
+  world.pass(4500 * kj::MILLISECONDS, false);
+  CHECK(!world.node(2).tree->session(session).has_value());
+}
+
 TEST_CASE("desk: a new leader grants every session a full timeout") {
   World world(3);
   world.elect(2);
