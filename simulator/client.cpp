@@ -147,7 +147,8 @@ Client::Sent Client::sent(Sent::Kind kind) {
 std::string Client::someDirectory() { return "/d" + std::to_string(random.below(DIRECTORIES)); }
 
 std::string Client::somePath() {
-  return someDirectory() + "/n" + std::to_string(random.below(NODES));
+  auto node = random.below(NODES);  // apart: compilers differ in which operand they evaluate first
+  return someDirectory() + "/n" + std::to_string(node);
 }
 
 void Client::ask() {
