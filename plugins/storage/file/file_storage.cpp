@@ -118,8 +118,9 @@ kj::Promise<void> FileStorage::write(WriteContext context) {
   }
   auto done = wal.durable();
   if (snapshots->index() == before) return done;
-  return done.then([this]() {
-    tasks.add(snapshots->settle().then([this]() -> kj::Promise<void> {
+  // Only this far: a later image may be adopted by a write that is still on its way.
+  return done.then([this, durable = snapshots->index()]() {
+    tasks.add(snapshots->settle(durable).then([this]() -> kj::Promise<void> {
       if (settings.purgeInterval > 0 * kj::SECONDS) return kj::READY_NOW;
       return purge();
     }));

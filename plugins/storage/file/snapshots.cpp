@@ -207,13 +207,13 @@ void Snapshots::adopt(polyquorum::Position::Reader base) {
   KJ_FAIL_REQUIRE("a write adopts a snapshot that was not staged, or is not done", base.getIndex());
 }
 
-kj::Promise<void> Snapshots::settle() {
+kj::Promise<void> Snapshots::settle(Index durable) {
   struct Rename {
     kj::String from, to;
   };
   kj::Vector<Rename> renames;
   for (auto& image : images) {
-    if (!image.name.endsWith(STAGING)) continue;
+    if (image.index > durable || !image.name.endsWith(STAGING)) continue;
     auto to = imageName(image.index);
     renames.add(Rename{kj::mv(image.name), kj::heapString(to)});
     image.name = kj::mv(to);

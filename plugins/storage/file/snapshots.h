@@ -47,8 +47,8 @@ public:
   /// The staged snapshot at this position comes into use for this process, now. Throws FAILED if it
   /// is not there or not done.
   void adopt(polyquorum::Position::Reader base);
-  /// Makes the adoption visible in the directory, once the write that adopts is durable.
-  kj::Promise<void> settle();
+  /// Makes adoptions visible in the directory, up to the one whose write is durable now.
+  kj::Promise<void> settle(Index durable);
   /// Deletes all but the newest `kept`.
   kj::Promise<void> purge();
 
