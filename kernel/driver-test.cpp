@@ -62,12 +62,12 @@ void logWhatComes(Events events, consensus::Effects::Builder effects, bool decid
   }
 }
 
-/// A letter with the entry 1, which names the next segment.
-Mail sealOf(Segment::Reader current) {
+/// A letter with the entry that names the segment id; in tests also its index.
+Mail sealOf(Segment::Reader current, std::uint32_t id = 1) {
   auto next = copySegment(current);
-  next->getRoot<Segment>().setId(1);
+  next->getRoot<Segment>().setId(id);
   auto seal = mail(5);
-  seal.entries.push_back({1, 1, makeSeal(next->getRoot<Segment>().asReader())});
+  seal.entries.push_back({id, 1, makeSeal(next->getRoot<Segment>().asReader())});
   return seal;
 }
 
@@ -196,6 +196,28 @@ TEST_CASE("driver: an image of a later segment that comes while a seal becomes d
   REQUIRE(bench.script.seen == once);
   REQUIRE(bench.image(3, 50, 2));
   REQUIRE(bench.script.seen.back() == "c1.image");
+  REQUIRE(bench.failure == "");
+}
+
+TEST_CASE("driver: no image is taken between a seal and the segment that it begins (seed 880007070)") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+  bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
+
+  bench.disk.shut();
+  bench.letter(2, LANE_CONSENSUS, 1, sealOf(bench.segment(), 2));
+  bench.ask(3, 0);
+  REQUIRE(bench.staged.empty());
+  bench.disk.open();
+  bench.settle();
+  // Who waits for one gets it, and with it the new segment.
+  REQUIRE(bench.staged == std::vector<unsigned>{3});
   REQUIRE(bench.failure == "");
 }
 

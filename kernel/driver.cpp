@@ -102,13 +102,14 @@ void Driver::finishTurn() {
   KJ_IF_MAYBE(read, replica.refill()) {
     tasks->add(read->then([this]() { schedule(); }));
   }
+  images.takeIfWished();
   flush();
   arm();
   if (again || replica.hungry()) schedule();
 }
 
 void Driver::takeImageIfDue() {
-  if (replica.appliedIndex() < imageWanted || replica.held() || images.busy()) return;
+  if (replica.appliedIndex() < imageWanted || !images.mayTake()) return;
   imageWanted = replica.appliedIndex() + settings.snapshots.every;
   images.take();
 }

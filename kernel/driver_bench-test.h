@@ -82,7 +82,8 @@ private:
 /// gate is open.
 class SlowStorage final : public storage::Storage::Server {
 public:
-  SlowStorage(Gate& gate, const std::uint64_t& free) : gate(gate), free(free) {}
+  SlowStorage(Gate& gate, const std::uint64_t& free, std::vector<unsigned>& chains)
+      : gate(gate), free(free), chains(chains) {}
   kj::Promise<void> usage(UsageContext context) override {
     context.getResults().setBytesFree(free);
     context.getResults().setBytesNeeded(NEEDED);
@@ -93,6 +94,7 @@ public:
   kj::Promise<void> read(ReadContext) override { return kj::READY_NOW; }
   kj::Promise<void> stage(StageContext context) override {
     staged.setRoot(context.getParams().getHeader());
+    chains.push_back(context.getParams().getHeader().getChain().size());
     context.getResults().setImage(kj::heap<Sink>());
     return kj::READY_NOW;
   }
@@ -112,6 +114,7 @@ public:
 private:
   Gate& gate;
   const std::uint64_t& free;
+  std::vector<unsigned>& chains;
   capnp::MallocMessageBuilder staged;
 };
 
@@ -185,9 +188,8 @@ public:
     settings.identity.incarnation = 1;
     CoreMaker& maker = *this;
     sdk::Environment& environment = *this;
-    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk, diskFree),
-                              kj::heap<Network>(inbox),
-                              maker, environment);
+    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk, diskFree, staged),
+                              kj::heap<Network>(inbox), maker, environment);
     failed = driver->failed().eagerlyEvaluate([this](kj::Exception&& why) {
       failure = why.getDescription().cStr();
     });
@@ -201,6 +203,7 @@ public:
   Gate disk, making;  ///< making: of cores
   QuietDesk desk;
   std::uint64_t diskFree = ~0ull;
+  std::vector<unsigned> staged;  ///< of every image how many segments its chain has
   Script script;
   std::string failure;
   kj::EventLoop loop;
@@ -253,12 +256,13 @@ public:
   void tip(core::MemberId from, bool full) {
     capnp::MallocMessageBuilder message;
     message.initRoot<wire::Chain>().initTip().setFull(full);
-    auto bytes = flatten(message);
-    tell(from, [&](transport::News::Builder news) {
-      auto parcel = news.initParcel();
-      parcel.setLane(LANE_CHAIN);
-      parcel.setBytes(bytes);
-    });
+    chain(from, message);
+  }
+  /// A peer of an earlier segment asks for the way to this one.
+  void ask(core::MemberId from, std::uint32_t segment) {
+    capnp::MallocMessageBuilder message;
+    message.initRoot<wire::Chain>().initAsk().setSegment(segment);
+    chain(from, message);
   }
   /// Begins to stream an image here; null if it is refused. segments: how many its chain has.
   kj::Maybe<storage::Sink::Client> stream(core::MemberId from, core::Index index, unsigned segments) {
@@ -299,6 +303,15 @@ private:
   kj::Maybe<transport::Inbox::Client> inbox;
   kj::Own<Driver> driver;
   kj::Promise<void> failed = nullptr, starting = nullptr;
+
+  void chain(core::MemberId from, capnp::MessageBuilder& message) {
+    auto bytes = flatten(message);
+    tell(from, [&](transport::News::Builder news) {
+      auto parcel = news.initParcel();
+      parcel.setLane(LANE_CHAIN);
+      parcel.setBytes(bytes);
+    });
+  }
 
   template <typename Fill>
   void tell(core::MemberId peer, Fill&& fill) {

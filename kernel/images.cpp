@@ -3,6 +3,7 @@
 #include "kernel/images.h"
 #include <capnp/serialize.h>
 #include <kj/debug.h>
+#include <algorithm>
 #include <utility>
 #include "sdk/mutant.h"
 
@@ -52,6 +53,7 @@ kj::Promise<std::unique_ptr<state::State>> Images::feed(storage::Source::Client 
 
 void Images::nowInUse(core::Index index) {
   inUse = std::max(inUse, index);
+  newestTaken = std::max(newestTaken, inUse);
   auto ready = kj::mv(wishes);
   wishes.clear();
   for (auto& wish : ready) {
@@ -65,10 +67,21 @@ void Images::nowInUse(core::Index index) {
 
 // ---------------------------------------------------------------------------------------- taking
 
+bool Images::mayTake() const {
+  return !busy() && (!replica.held() || MUTANT("kernel.image.held"));
+}
+
+void Images::takeIfWished() {
+  core::Index wished = 0;
+  for (auto& wish : wishes) wished = std::max(wished, std::max<core::Index>(wish.atLeast, 1));
+  if (wished > newestTaken && replica.appliedIndex() > newestTaken) take();
+}
+
 void Images::take() {
-  if (busy()) return;
+  if (!mayTake()) return;
   taking = true;
   auto at = replica.at();
+  newestTaken = at.index;
   auto segment = chain.holding(at.index);
   tasks->add(store(at, replica.state().capture())
                  .then(
@@ -78,6 +91,7 @@ void Images::take() {
                      },
                      [this](kj::Exception&& why) {
                        taking = false;
+                       newestTaken = inUse;
                        for (auto& wish : std::exchange(wishes, {})) ended(wish, {}, false);
                        host.ownFailed(why);
                      }));
@@ -127,7 +141,7 @@ void Images::send(core::MemberId peer, core::Link link, core::Index atLeast) {
     tasks->add(stream(wish));
   } else {
     wishes.push_back(wish);
-    take();
+    takeIfWished();
   }
 }
 

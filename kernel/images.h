@@ -46,9 +46,13 @@ public:
   core::Index newest() const { return inUse; }
   void nowInUse(core::Index index);
 
-  /// Takes an image of what is applied now, unless one is being taken or received.
+  /// Takes an image of what is applied now, if that may be.
   void take();
-  bool busy() const { return taking || receiving || offered(); }
+  /// None is being taken or received, and the replica is not held: between a seal and the segment that
+  /// it begins the state is of neither, and an image of it would leave out how that segment begins.
+  bool mayTake() const;
+  /// Takes one if a peer waits for a newer one than was taken last. Called once a turn.
+  void takeIfWished();
 
   /// Streams the newest image, or a new one if it is older than atLeast, and answers imageSent. One
   /// stream to a peer at a time: a repeat while one runs is answered when that one ends.
@@ -75,6 +79,8 @@ public:
   void stop() { tasks = nullptr; }
 
 private:
+  bool busy() const { return taking || receiving || offered(); }
+
   class Arriving;
   struct Wish {
     core::MemberId peer;
@@ -93,11 +99,12 @@ private:
   Failure failure;
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(failure);
   core::Index inUse = 0;
+  core::Index newestTaken = 0;  ///< in use when its adoption is durable
   bool taking = false, receiving = false;
   core::Index arrivedAt = 0;  ///< 0: none is offered
   std::uint64_t coreLives = 0;
   std::map<core::MemberId, bool> sending;
-  std::vector<Wish> wishes;  ///< wait for an image that is being taken
+  std::vector<Wish> wishes;  ///< wait for an image to be taken
 
   kj::Promise<void> store(core::Position at, std::unique_ptr<state::Capture> capture);
   kj::Promise<void> write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink);

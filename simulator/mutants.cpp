@@ -168,6 +168,8 @@ const std::vector<Mutant>& mutants() {
        "seed 42", {"agreement", "node"}, true},
       {"kernel.image.claim", "an image that no core wants any longer blocks all others", "seed 208",
        {"liveness"}, true},
+      {"kernel.image.held", "an image is taken between a seal and the segment that it begins",
+       "seed 880007070", {"state-digest", "liveness"}, true, "kernel_test"},
       {"kernel.barrier.late", "a late answer to an earlier barrier answers newer reads", "seed 1132",
        {"linearizable-reads", "sync"}, true, "desk_test"},
       {"kernel.void.image", "entries of an earlier segment stay above an image", "seed 2034",
