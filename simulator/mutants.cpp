@@ -80,6 +80,10 @@ const std::vector<Mutant>& mutants() {
        {"storage", "node", "durability", "agreement"}},
       {"storage.record.file", "what a recycled file held before passes for its records", "records",
        {"storage", "node"}},
+      {"storage.record.beyond", "a header whose record reaches beyond the file's end is taken for none",
+       "seed 880001032", {"node", "storage"}, true, "file_storage_test"},
+      {"storage.image.named", "an image gets its name when an earlier adoption is durable",
+       "seed 860017242", {"storage"}, true, "file_storage_test"},
       {"kernel.sync.identity", "the identity is written and not synced", "sync", {"node", "liveness"}},
 
       // A quorum less one.

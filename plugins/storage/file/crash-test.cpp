@@ -231,6 +231,89 @@ TEST_CASE("file storage: cut at every byte, the last group gives whole writes or
   CHECK(seen.size() >= 3);
 }
 
+TEST_CASE("file storage: a durable adoption names its own image, not the next one (seed 860017242)") {
+  FaultDisk disk;
+  {
+    Life life(disk);
+    auto& environment = life.storage.environment;
+    life.storage.open();
+    life.storage.write({.entries = entriesOf(1, 9, 1), .next = {{0, 0}}});
+    life.storage.stage({1, 3}, "three");
+    environment.holdNext();
+    auto first = life.storage.start({{.base = {1, 3}}});
+    life.scope.poll();  // its flush begins, and waits
+    life.storage.stage({1, 6}, "six");
+    auto second = life.storage.start({{.base = {1, 6}}});
+    life.scope.poll();  // and this one waits for it
+    environment.release();
+    environment.holdNext();  // the flush of the second
+    first.wait(life.scope);
+    for (int i = 0; i < 8; i++) kj::evalLast([]() {}).wait(life.scope);
+    CHECK(disk.names.count("snapshot-0000000000000003") == 1);
+    CHECK(disk.names.count("snapshot-0000000000000006") == 0);
+    disk.failAt(1, FaultDisk::Failure::IO_ERROR);
+    environment.release();
+    CHECK_THROWS(second.wait(life.scope));
+  }
+  Life life(disk);
+  CHECK(life.storage.open().snapshot == At{1, 3});
+  CHECK(life.storage.image() == "three");
+}
+
+TEST_CASE("file storage: a torn record that reached beyond its file's old end is cleared (seed 880001032)") {
+  constexpr std::size_t FILE_BYTES = 64 << 10;
+  const std::map<std::string, std::string> small{{"walSize", "64KiB"}};
+  FaultDisk disk;
+  WriteOf promises;
+  for (int i = 0; i < 30; i++) promises.facts.push_back({"consensus.promise" + std::to_string(i), 1});
+  // From here on it fits into the file, and does not with the context that stands before it.
+  auto big = [](std::size_t from) {
+    return WriteOf{.entries = entriesOf(9, 9, 1, FILE_BYTES - from - 512),
+                   .facts = {{"consensus.promise0", 2}}};
+  };
+  auto sectors = [](std::size_t bytes) { return (bytes + 511) / 512 * 512; };
+  std::size_t before = 0, torn = 0, record = 0;
+  {
+    Life life(disk, small);
+    life.storage.open();
+    auto& bytes = disk.names["wal-0000000000000001"]->now;
+    auto end = [&]() {
+      auto end = bytes.size();
+      while (bytes[end - 1] == 0) end--;
+      return sectors(end);
+    };
+    life.storage.write({.entries = entriesOf(1, 8, 1, 4000), .next = {{0, 0}}});
+    before = end();
+    life.storage.write(promises);
+    torn = end();
+    life.storage.write(big(torn));
+    const std::string magic = "PqR1";
+    record = std::search(bytes.begin() + torn + 8, bytes.end(), magic.begin(), magic.end()) -
+             bytes.begin();
+  }
+  auto& file = *disk.names["wal-0000000000000001"];
+  REQUIRE(record < FILE_BYTES);
+  REQUIRE(file.now.size() > FILE_BYTES);
+  file.now.resize(FILE_BYTES);  // a power cut took the new size and the group's first sector
+  std::fill_n(file.now.begin() + torn, 512, 0);
+  file.durable = file.now;
+  {
+    Life life(disk, small);
+    life.storage.open();
+    // The context of the torn group is written once more, up to where its record began.
+    life.storage.environment.advance(200 * kj::MILLISECONDS);
+    life.scope.poll();
+    life.storage.write(promises);
+    life.storage.write(big(sectors(record) + torn - before));
+    REQUIRE(file.now.size() > FILE_BYTES);
+  }
+  Life life(disk, small);
+  auto opened = life.storage.open();
+  CHECK(opened.logs[0].damaged.empty());
+  CHECK(opened.logs[0].facts["consensus.promise0"] == 2);
+  CHECK(life.storage.read(0, 1, 9).entries.size() == 9);
+}
+
 TEST_CASE("file storage: a restart shows everything; a second one too") {
   FaultDisk disk;
   auto outcome = live(disk);

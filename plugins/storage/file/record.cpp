@@ -35,12 +35,14 @@ bool isHeader(const unsigned char* at, std::uint64_t left, std::uint64_t disk, s
   return (header.wal == wal || MUTANT("storage.record.file")) &&
          (header.position == position || MUTANT("M25")) &&
          (disk == 0 || header.disk == disk) &&
-         header.bodyBytes <= left - sizeof(RecordHeader) && header.headerCrc == crcOfHeader(at);
+         (!MUTANT("storage.record.beyond") || header.bodyBytes <= left - sizeof header) &&
+         header.headerCrc == crcOfHeader(at);
 }
 
-bool isBodyIntact(const unsigned char* record) {
+bool isBodyIntact(const unsigned char* record, std::uint64_t left) {
   auto header = headerAt(record);
-  return header.bodyCrc == sdk::crc32c(0, record + sizeof header, header.bodyBytes);
+  return header.bodyBytes <= left - sizeof header &&
+         header.bodyCrc == sdk::crc32c(0, record + sizeof header, header.bodyBytes);
 }
 
 EntryCursor::EntryCursor(const unsigned char* body, std::size_t bodyBytes)

@@ -71,11 +71,12 @@ inline std::uint64_t recordBytes(const RecordHeader& header) {
 /// Sets both checksums; everything else is in place. Returns headerCrc for the next record.
 std::uint32_t sealRecord(unsigned char* record, std::uint32_t previousCrc);
 
-/// Whether a header that is genuine for this place begins at `at`. disk 0 accepts any.
+/// Whether a header that is genuine for this place begins at `at`, left bytes before the end. disk 0
+/// accepts any. Its body may reach beyond the end: a crash can take a file's new size and leave the header.
 bool isHeader(const unsigned char* at, std::uint64_t left, std::uint64_t disk, std::uint64_t wal,
               std::uint64_t position);
-/// Whether the body is what the header says. The header was accepted and the body lies in memory.
-bool isBodyIntact(const unsigned char* record);
+/// Whether the body is there, in the bytes left from the accepted header on, and what the header says.
+bool isBodyIntact(const unsigned char* record, std::uint64_t left);
 
 inline RecordHeader headerAt(const unsigned char* at) {
   RecordHeader header;

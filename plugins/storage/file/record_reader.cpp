@@ -33,7 +33,7 @@ kj::Maybe<kj::ArrayPtr<const kj::byte>> RecordReader::body(const Span& span, std
   auto at = window.begin() + (span.position - windowStart);
   auto left = windowBytes - (span.position - windowStart);
   if (!isHeader(at, left, 0, span.wal, span.position)) return nullptr;
-  if (headerAt(at).bodyBytes != bodyBytes || !isBodyIntact(at)) return nullptr;
+  if (headerAt(at).bodyBytes != bodyBytes || !isBodyIntact(at, left)) return nullptr;
   return kj::ArrayPtr<const kj::byte>(at + sizeof(RecordHeader), bodyBytes);
 }
 

@@ -36,8 +36,7 @@ bool Scan::isBegun(ScannedFile& file) {
   auto head = kj::heapArray<kj::byte>(std::min(file.size, BEGINNING));
   auto read = file.file->read(0, head);
   for (std::uint64_t at = 0; at + sizeof(RecordHeader) <= read; at += WORD) {
-    // The body may reach beyond what was read here, so the file's size bounds it.
-    if (isHeader(head.begin() + at, file.size - at, 0, file.sequence, at)) {
+    if (isHeader(head.begin() + at, read - at, 0, file.sequence, at)) {
       disk = headerAt(head.begin() + at).disk;
       return true;
     }
@@ -78,7 +77,7 @@ bool Scan::follows(const RecordHeader& header) const {
 
 bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegun) {
   auto header = headerAt(record);
-  bool intact = isBodyIntact(record);
+  bool intact = isBodyIntact(record, file.size - header.position);
   if (MUTANT("M22") && !intact) return false;
   if (!intact && !laterBegun &&
       !laterGroupFollows(file, header.position + sizeof header, header.group)) {

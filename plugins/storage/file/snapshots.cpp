@@ -213,7 +213,7 @@ kj::Promise<void> Snapshots::settle(Index durable) {
   };
   kj::Vector<Rename> renames;
   for (auto& image : images) {
-    if (image.index > durable || !image.name.endsWith(STAGING)) continue;
+    if ((image.index > durable && !MUTANT("storage.image.named")) || !image.name.endsWith(STAGING)) continue;
     auto to = imageName(image.index);
     renames.add(Rename{kj::mv(image.name), kj::heapString(to)});
     image.name = kj::mv(to);

@@ -17,7 +17,7 @@
 
 namespace polyquorum::conformance {
 
-/// Offloaded work runs on the loop, in order, in a later turn. Time moves when told.
+/// Offloaded work runs on the loop, in order, in a later turn, or when told. Time moves when told.
 class TestEnvironment final : public sdk::Environment {
 public:
   explicit TestEnvironment(kj::Own<const kj::Directory> data)
@@ -36,8 +36,15 @@ public:
   }
   boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no io in a test"); }
   kj::Promise<void> offload(kj::Function<void()> work) override {
-    return kj::evalLater([work = kj::mv(work)]() mutable { work(); });
+    if (!holding) return kj::evalLater([work = kj::mv(work)]() mutable { work(); });
+    holding = false;
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    held = kj::mv(pair.fulfiller);
+    return pair.promise.then([work = kj::mv(work)]() mutable { work(); });
   }
+  /// The next offloaded work waits until it is released; others overtake it.
+  void holdNext() { holding = true; }
+  void release() { held->fulfill(); }
   void log(sdk::Level, kj::StringPtr line) override { lines.push_back(line.cStr()); }
 
   void useLogDirectory(kj::Own<const kj::Directory> directory) { log_ = kj::mv(directory); }
@@ -50,6 +57,8 @@ public:
   std::uint64_t seed = 1;
 
 private:
+  bool holding = false;
+  kj::Own<kj::PromiseFulfiller<void>> held;
   kj::Own<const kj::Directory> data;
   kj::Maybe<kj::Own<const kj::Directory>> log_;
   kj::TimerImpl clock;
