@@ -122,7 +122,9 @@ void Ledger::booted(core::MemberId server, storage::Storage::OpenResults::Reader
   auto fit = wrong.empty();
   for (auto at = disk.pending.begin(); !fit && at != disk.pending.end(); ++at) {
     perform(known, *at);
-    fit = differs(known, found, disk.excused).empty();
+    auto still = differs(known, found, disk.excused);
+    fit = still.empty();
+    wrong += "; with write " + std::to_string(at->number) + ": " + still;
   }
   if (!fit && !(disk.excused && saysSo(known, found))) {
     story.violate("storage", name(server) +

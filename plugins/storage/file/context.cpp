@@ -145,10 +145,15 @@ bool Catalog::readContext(const unsigned char* body, std::size_t bytes) {
     auto& log = rebuilt[in.getSegment()];
     log.floor = floor.floor;
     log.ended = floor.ended != 0;
-    for (auto& span : known.spans) {  // below the floor: wanted only if an older snapshot is
-      if (span.end() <= floor.floor) log.spans.push_back(span);
+    // Below the floor: wanted only if an older snapshot is. If one was in use, the runs begin there.
+    auto runs = in.getRuns();
+    auto below = runs.size() > 0 ? kj::min(floor.floor, runs[0].getFirst()) : floor.floor;
+    for (auto& span : known.spans) {
+      if (span.first >= below) break;
+      log.spans.push_back(span);
+      log.spans.back().count = static_cast<std::uint32_t>(kj::min(span.end(), below) - span.first);
     }
-    for (auto run : in.getRuns()) locate(known, run, log.spans);
+    for (auto run : runs) locate(known, run, log.spans);
     for (auto range : in.getDamaged()) log.damage(range.getFirst(), range.getLast());
     for (auto fact : in.getFacts()) log.facts[fact.getName().cStr()] = fact.getValue();
   }

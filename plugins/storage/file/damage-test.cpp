@@ -249,6 +249,42 @@ TEST_CASE("file storage: a quiet log proves its last write, so that rot in it is
   CHECK(opened.chain.size() == 1);
 }
 
+TEST_CASE("file storage: what a context says below its floor is there once (seed 900032437)") {
+  FaultDisk disk;
+  {
+    Life life(disk);
+    life.storage.open();
+    life.storage.write({.entries = entriesOf(1, 4, 1), .next = {{0, 0}}});
+    life.storage.write({.entries = entriesOf(5, 10, 1)});
+    life.storage.stage({1, 5}, "five");
+    life.storage.write({.base = {1, 5}});
+    life.storage.write({.entries = entriesOf(11, 15, 1)});
+    life.storage.write({.entries = entriesOf(16, 20, 1)});
+    life.storage.stage({1, 12}, "twelve");
+    life.storage.write({.base = {1, 12}, .trim = 13});
+    life.scope.poll();
+  }
+  auto& image = disk.names["snapshot-000000000000000c"]->now;
+  std::string word = "twelve";
+  *std::search(image.begin(), image.end(), word.begin(), word.end()) ^= 1;
+  {
+    Life life(disk);
+    REQUIRE(life.storage.open().snapshot.index == 5);
+    life.storage.write({.facts = {{"consensus.promised", 77}}});
+    life.storage.write({.entries = entriesOf(21, 21, 1)});  // behind a context: facts were written
+    life.storage.write({.entries = entriesOf(22, 22, 1)});
+  }
+  auto& log = disk.names["wal-0000000000000001"]->now;
+  std::string name = "consensus.promised";
+  *std::search(log.begin(), log.end(), name.begin(), name.end()) ^= 1;
+
+  Life life(disk);
+  auto opened = life.storage.open();
+  CHECK(opened.logs[0].facts["consensus.promised"] == 77);
+  CHECK(opened.logs[0].damaged.empty());
+  CHECK(opened.logs[0].runs == std::vector<RunOf>{{6, 17, 1}});
+}
+
 TEST_CASE("file storage: blocks of another node's log never pass for this one's (swapped disks)") {
   FaultDisk one, other;
   auto model = writeLog(one);

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every storage must do, memory or file: each case runs on each plugin built. What survives a
-// restart is tested with the file storage.
+// What every storage must do: each case runs on each storage plugin that is built. What survives a restart
+// is tested with the file storage.
 #include <catch2/catch.hpp>
+#include <algorithm>
+#include <filesystem>
 #include "tests/conformance/storage/fault_disk.h"
 #include "tests/conformance/storage/storage_host.h"
 
 using namespace polyquorum::conformance;
 
 namespace {
+
+/// Paths of all that were built.
+std::vector<std::string> plugins() {
+  std::vector<std::string> found;
+  for (auto& entry : std::filesystem::directory_iterator(STORAGE_PLUGINS)) {
+    if (entry.path().extension() == ".so") found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
 
 struct World {
   kj::EventLoop loop;
@@ -16,9 +28,9 @@ struct World {
   StorageHost storage{scope, disk.directory()};
 
   World() {
-    auto name = GENERATE("memory", "file");
-    INFO("storage " << name);
-    storage.load(kj::str(STORAGE_PLUGINS "/", name, ".so").cStr());
+    auto file = GENERATE(from_range(plugins()));
+    INFO("storage " << file);
+    storage.load(file.c_str());
     auto opened = storage.open();
     REQUIRE(opened.chain.empty());
     REQUIRE(opened.logs.empty());
