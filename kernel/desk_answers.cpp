@@ -44,6 +44,13 @@ bool DeskHome::inTouch(const HomeSession& session) const {
   return alone() || timer.now() - lastContact <= session.timeoutMs * kj::MILLISECONDS / 3;
 }
 
+/// Whoever is answered now may count on half a timeout more. What this server hears of the leader does not
+/// say that the leader hears of this session: a way may be cut in one direction only.
+bool DeskHome::heard(HomeSession& session, kj::TimePoint since) const {
+  session.heard(heardUntil);
+  return session.known + session.timeoutMs * kj::MILLISECONDS / 2 >= since || MUTANT("kernel.touch.unheard");
+}
+
 bool DeskHome::ready(const Pending& pending) const {
   if (pending.answered) return true;
   if (pending.barrier && (!pending.known || pending.readAt > index)) return false;
@@ -55,6 +62,7 @@ bool DeskHome::drain(HomeSession& session) {
   while (!session.line.empty()) {
     auto& front = session.line.front();
     if (front.write() || !ready(front)) return true;
+    if (front.unheard && !front.answered && !heard(session, front.since)) return true;
     if (!inTouch(session)) {
       dismiss(session, NO_CONTACT);
       return false;

@@ -171,6 +171,11 @@ void DeskHome::sendTouches() {
     auto* session = find(id);
     if (session == nullptr || !session->touchWaits) continue;
     session->touchWaits = false;
+    session->heard(heardUntil);
+    if (session->toldAt <= heardUntil) {  // else it is still unknown whether the leader has that
+      session->told = session->touched;
+      session->toldAt = touchesSent;
+    }
     if (now.leader == settings.self) {
       leader.touch(id, session->touched);
     } else {
@@ -180,7 +185,29 @@ void DeskHome::sendTouches() {
       post.touch(now.leader, id, static_cast<std::uint32_t>(told));
     }
   }
+  if (now.leader == settings.self) {
+    heardUntil = touchesSent;
+  } else if (!touched.empty()) {
+    post.told(now.leader, (touchesSent - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
+  }
   touched.clear();
+}
+
+void DeskHome::heard(core::Nanos told) {
+  auto until = kj::origin<kj::TimePoint>() + told * kj::NANOSECONDS;
+  if (until <= heardUntil || until > touchesSent) return;
+  heardUntil = until;
+  auto waiting = std::exchange(unheard, {});
+  for (auto id : waiting) {
+    auto* session = find(id);
+    if (session == nullptr || !session->unheard) continue;
+    session->unheard = false;
+    if (!drain(*session)) continue;
+    session->unheard = std::any_of(session->line.begin(), session->line.end(),
+                                   [](const Pending& pending) { return pending.unheard; });
+    if (session->unheard) unheard.push_back(id);
+  }
+  pump();
 }
 
 void DeskHome::applied(core::Index at, kj::Maybe<polyquorum::Body::Reader> maybeBody,
@@ -209,6 +236,7 @@ void DeskHome::settleWrite(HomeSession& session, polyquorum::Body::Reader body,
   if (applied.stale) return;  // never took place: it is still pending, and sent again
   auto pending = session.line.pop();
   finish(pending);
+  session.knows(pending.since);  // a command is a sign of life
   if (!pending.answered && !session.ghost) {
     outbox(session.door).reply(session.id, index, pending.token, applied.outcome);
   }
@@ -233,14 +261,14 @@ void DeskHome::settleTicket(polyquorum::Body::Reader body, const state::Applied&
   looseOnes.erase(found);
   finish(pending);
   if (pending.attach && attached && applied.outcome.error == Error::OK) {
-    take(pending.door, *attached);
+    take(pending.door, *attached, pending.since);
   }
   auto session = attached ? attached->session : 0;
   outbox(pending.door).reply(session, index, pending.token, applied.outcome);
 }
 
 /// The session's connection is here from now on.
-void DeskHome::take(unsigned door, const state::Attached& attached) {
+void DeskHome::take(unsigned door, const state::Attached& attached, kj::TimePoint since) {
   if (auto* old = find(attached.session)) {
     if (!old->adrift && !old->ghost) {
       outbox(old->door).ended(old->id, index, Error::SESSION_MOVED);
@@ -252,6 +280,7 @@ void DeskHome::take(unsigned door, const state::Attached& attached) {
   session->incarnation = attached.incarnation;
   session->timeoutMs = attached.timeoutMs;
   session->door = door;
+  session->knows(since);
   auto view = host.state().session(attached.session);
   if (view && view->incarnation == attached.incarnation) session->lastSequence = view->sequence;
   timeouts[session->timeoutMs]++;

@@ -167,6 +167,7 @@ void DeskHome::write(HomeSession& session, Request request) {
   Pending pending;
   pending.number = ++lastNumber;
   pending.token = request.getToken();
+  pending.since = timer.now();
   pending.incarnation = id.incarnation;
   pending.sequence = id.sequence;
   pending.body = makeCommand(id, operation);
@@ -214,6 +215,7 @@ void DeskHome::looseWrite(unsigned door, Request request) {
   Pending pending;
   pending.number = ++lastNumber;
   pending.token = request.getToken();
+  pending.since = timer.now();
   pending.sequence = id.sequence;
   pending.body = makeCommand(id, operation);
   pending.door = door;
@@ -227,7 +229,9 @@ void DeskHome::looseWrite(unsigned door, Request request) {
 
 /// Everything but commands: in its session's order, now if nothing is before it.
 void DeskHome::later(HomeSession& session, Request request) {
-  if (session.line.empty() && readyNow(request)) {
+  if (!heard(session, timer.now())) sendTouches();
+  bool unheard = !heard(session, timer.now());
+  if (session.line.empty() && readyNow(request) && !unheard) {
     act(&session, session.door, request);
     return;
   }
@@ -237,7 +241,12 @@ void DeskHome::later(HomeSession& session, Request request) {
     return;
   }
   auto& held = session.line.push(hold(session.door, request));
+  held.unheard = unheard;
   if (held.blocks()) session.blockers++;
+  if (unheard && !session.unheard) {
+    session.unheard = true;
+    this->unheard.push_back(session.id);
+  }
   wait({session.id, held.number}, held, request.getDeadlineMs());
 }
 
@@ -256,6 +265,7 @@ Pending DeskHome::hold(unsigned door, Request request) {
   Pending pending;
   pending.number = ++lastNumber;
   pending.token = request.getToken();
+  pending.since = timer.now();
   pending.door = door;
   pending.request = kj::heap<capnp::MallocMessageBuilder>(request.totalSize().wordCount + 8);
   pending.request->setRoot(request);
@@ -318,6 +328,7 @@ void DeskHome::drop(HomeSession& session) {
     finish(pending);
   }
   session.blockers = 0;
+  session.unheard = false;
   session.identities.clear();
   if (!session.adrift && !session.ghost) {
     auto at = timeouts.find(session.timeoutMs);

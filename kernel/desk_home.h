@@ -44,6 +44,8 @@ public:
                const state::Applied& applied);
   void settle();
   void readable(std::uint64_t barrier, core::Index index);
+  /// The leader has the touches that were gathered until then.
+  void heard(core::Nanos told);
   void stateReplaced();
   /// Takes nothing more.
   void close() { closed = true; }
@@ -107,6 +109,7 @@ private:
   void dismiss(HomeSession& session, const char* why);
   bool alone() const;
   bool inTouch(const HomeSession& session) const;
+  bool heard(HomeSession& session, kj::TimePoint since) const;
   void lookRound();
   void armLook();
   void ringDeadlines();
@@ -125,7 +128,7 @@ private:
   void settleWrite(HomeSession& session, polyquorum::Body::Reader body,
                    const state::Applied& applied);
   void settleTicket(polyquorum::Body::Reader body, const state::Applied& applied);
-  void take(unsigned door, const state::Attached& attached);
+  void take(unsigned door, const state::Attached& attached, kj::TimePoint since);
   void haunt(const state::Attached& attached);
   void sessionOver(const state::SessionChange& change, bool asked);
   std::vector<std::uint64_t> sortedSessions() const;
@@ -157,7 +160,8 @@ private:
   std::deque<Waiting> barriers;          ///< not known yet, oldest first
   Dues atIndex, deadlines;
   std::vector<std::uint64_t> touched;    ///< sessions to be told to the leader
-  kj::TimePoint touchesSent;
+  std::vector<std::uint64_t> unheard;    ///< sessions that wait until the leader has heard of them
+  kj::TimePoint touchesSent, heardUntil = kj::origin<kj::TimePoint>();
   Alarm touchAlarm, lookAlarm, deadlineAlarm;
 };
 

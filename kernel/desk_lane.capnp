@@ -16,6 +16,8 @@ struct DeskLetter @0xfc6cefed72964b85 {
   index    @4 :Types.Index;        # Of readable: answer when this is applied.
   ready    @5 :Bool;               # The sender leads now. Whatever reached it earlier may have been
                                    # dropped: send what is pending again.
+  told     @6 :Int64;              # When the touches were gathered, by the sender's clock (ns); 0: none.
+  heard    @7 :Int64;              # told of the newest touches that came; 0: none. By the leader.
 
   struct Touch @0xaf2b30cad7bc7ead {
     session @0 :UInt64;

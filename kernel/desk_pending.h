@@ -24,6 +24,7 @@ struct Pending {
   kj::Own<capnp::MallocMessageBuilder> request;  ///< all others: a copy of the Request
   core::Index readAt = 0;         ///< barriers, when known: answer when this is applied
   core::Index after = 0;
+  kj::TimePoint since = kj::origin<kj::TimePoint>();  ///< when it came
   unsigned door = 0;
   bool barrier = false;           ///< waits for a read barrier
   bool known = false;             ///< the barrier is answered
@@ -33,10 +34,11 @@ struct Pending {
   bool proposedHere = false;      ///< writes: this node's log may hold this very body
   bool answered = false;          ///< timed out; keeps its place in the line
   bool attach = false;
+  bool unheard = false;           ///< no writes: waits until the leader has heard of its session
 
   bool write() const { return body.get() != nullptr; }
   /// Does it wait for more than the requests of its session before it?
-  bool blocks() const { return barrier || after > 0; }
+  bool blocks() const { return barrier || after > 0 || unheard; }
 };
 
 /// A vector that is emptied from the front. Numbers ascend in it.
@@ -82,13 +84,23 @@ struct HomeSession {
   bool adrift = false;            ///< told so; nothing is answered until it leaves or attaches
   bool ghost = false;             ///< nobody asked for it: only its detach is pending
   bool touchWaits = false;
+  bool unheard = false;           ///< something in line is
   std::uint64_t lastSequence = 0;
   std::size_t blockers = 0;       ///< in line; writes behind them are not sent yet
   kj::TimePoint touched = kj::origin<kj::TimePoint>();
+  kj::TimePoint told = kj::origin<kj::TimePoint>();    ///< what the leader was told of touched last,
+  kj::TimePoint toldAt = kj::origin<kj::TimePoint>();  ///< and when
+  kj::TimePoint known = kj::origin<kj::TimePoint>();   ///< newest sign of life that the leader has
   Line line;
   std::vector<state::Identity> identities;   ///< who is told of its watches
   std::uint64_t eventTurn = 0, eventBytes = 0;   ///< waiting in the outbox
   bool gapTold = false;
+
+  void knows(kj::TimePoint sign) { known = std::max(known, sign); }
+  /// The leader has all that it was told until then.
+  void heard(kj::TimePoint until) {
+    if (toldAt <= until) knows(told);
+  }
 
   /// Lowest sequence without a reply; see Body in types.capnp.
   std::uint64_t unanswered() {

@@ -73,10 +73,12 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
       list[i].setSession(bag.touches[i].session);
       list[i].setAgeMs(bag.touches[i].ageMs);
     }
+    letter.setTold(bag.told);
     letter.setRead(bag.read);
   }
   letter.setReadable(bag.readable);
   letter.setIndex(bag.index);
+  letter.setHeard(bag.heard);
   letter.setReady(bag.ready);
   auto words = capnp::messageToFlatArray(message);
   auto view = words.asBytes();

@@ -25,6 +25,9 @@ public:
 
   void command(core::MemberId to, BodyRef body);
   void touch(core::MemberId to, std::uint64_t session, std::uint32_t ageMs);
+  /// After the touches that were gathered now.
+  void told(core::MemberId to, core::Nanos at) { bags[to].told = at; }
+  void heard(core::MemberId to, core::Nanos told) { bags[to].heard = told; }
   void read(core::MemberId to, std::uint64_t barrier);
   void readable(core::MemberId to, std::uint64_t barrier, core::Index index);
   void ready(core::MemberId to);
@@ -44,6 +47,7 @@ private:
     std::vector<Touch> touches;
     std::uint64_t read = 0, readable = 0;
     core::Index index = 0;
+    core::Nanos told = 0, heard = 0;
     bool ready = false;
   };
 

@@ -174,6 +174,8 @@ const std::vector<Mutant>& mutants() {
        {"liveness"}, true},
       {"kernel.image.held", "an image is taken between a seal and the segment that it begins",
        "seed 880007070", {"state-digest", "liveness"}, true, "kernel_test"},
+      {"kernel.touch.unheard", "a server answers a session of which its leader may not have heard for long",
+       "seed 900045376", {"ephemerals"}, true, "desk_test"},
       {"kernel.barrier.late", "a late answer to an earlier barrier answers newer reads", "seed 1132",
        {"linearizable-reads", "sync"}, true, "desk_test"},
       {"kernel.void.image", "entries of an earlier segment stay above an image", "seed 2034",

@@ -118,6 +118,52 @@ TEST_CASE("desk: a leader that is heard but cannot be told of sessions is no con
   CHECK(!home.answered(1));
 }
 
+TEST_CASE("desk: who was silent for long is answered when the leader has heard of it (seed 900045376)") {
+  World world(3);
+  world.elect(2);
+  auto session = world.open(1, 6000).attached;
+  auto& home = world.node(1);
+  world.settle();
+  world.pass(3500 * kj::MILLISECONDS);
+  auto made = create("/a");
+  home.submit({get(session, 1, "/"), write(session, 2, made), ping(session, 3)});
+  world.turn();
+  CHECK(!home.answered(1));
+  world.settle();
+  CHECK(home.reply(1).error == Error::OK);
+  CHECK(home.reply(2).error == Error::OK);
+  CHECK(home.reply(3).error == Error::OK);
+  world.pass(1900 * kj::MILLISECONDS);
+  home.submit({get(session, 4, "/")});
+  world.turn();
+  CHECK(home.reply(4).error == Error::OK);  // it is heard in time: nothing waits
+
+  // What this server says does not arrive, what the leader says does.
+  world.settle();
+  world.pass(3500 * kj::MILLISECONDS);
+  home.submit({get(session, 5, "/")});
+  world.turn();
+  world.mail[{1, 2}].clear();
+  world.pass(1900 * kj::MILLISECONDS);
+  CHECK(!home.answered(5));
+  CHECK(home.count(Told::ADRIFT) == 0);
+  world.cut(1, 2);
+  world.join(1, 2);
+  world.settle();
+  CHECK(home.reply(5).error == Error::OK);
+}
+
+TEST_CASE("desk: a session at the leader waits for nobody, however long it was silent") {
+  World world(3);
+  world.elect(2);
+  auto session = world.open(2, 6000).attached;
+  world.settle();
+  world.pass(5000 * kj::MILLISECONDS);
+  world.node(2).submit({get(session, 1, "/")});
+  world.turn();
+  CHECK(world.node(2).reply(1).error == Error::OK);
+}
+
 TEST_CASE("desk: a node that was paused does not reassure before it knows (decision 10)") {
   World world(3);
   world.elect(2);
