@@ -185,17 +185,20 @@ void DeskHome::sendTouches() {
       post.touch(now.leader, id, static_cast<std::uint32_t>(told));
     }
   }
-  if (now.leader == settings.self) {
-    heardUntil = touchesSent;
-  } else if (!touched.empty()) {
+  if (!touched.empty() && now.leader != settings.self) {
     post.told(now.leader, (touchesSent - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
   }
   touched.clear();
+  if (now.leader == settings.self) heardAll(touchesSent);
 }
 
 void DeskHome::heard(core::Nanos told) {
   auto until = kj::origin<kj::TimePoint>() + told * kj::NANOSECONDS;
-  if (until <= heardUntil || until > touchesSent) return;
+  if (until > heardUntil && until <= touchesSent) heardAll(until);
+}
+
+/// Who waited for that is answered.
+void DeskHome::heardAll(kj::TimePoint until) {
   heardUntil = until;
   auto waiting = std::exchange(unheard, {});
   for (auto id : waiting) {
@@ -207,7 +210,7 @@ void DeskHome::heard(core::Nanos told) {
                                    [](const Pending& pending) { return pending.unheard; });
     if (session->unheard) unheard.push_back(id);
   }
-  pump();
+  if (!waiting.empty()) pump();
 }
 
 void DeskHome::applied(core::Index at, kj::Maybe<polyquorum::Body::Reader> maybeBody,

@@ -124,6 +124,7 @@ private:
   void queueUnsent(HomeSession& session);
   void touch(HomeSession& session);
   void sendTouches();
+  void heardAll(kj::TimePoint until);
   void askBarrier();
   void settleWrite(HomeSession& session, polyquorum::Body::Reader body,
                    const state::Applied& applied);

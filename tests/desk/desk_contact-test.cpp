@@ -147,8 +147,12 @@ TEST_CASE("desk: who was silent for long is answered when the leader has heard o
   world.pass(1900 * kj::MILLISECONDS);
   CHECK(!home.answered(5));
   CHECK(home.count(Told::ADRIFT) == 0);
-  world.cut(1, 2);
-  world.join(1, 2);
+  SECTION("a new link") {
+    world.cut(1, 2);
+    world.join(1, 2);
+  }
+  SECTION("another leader") { world.elect(3); }
+  SECTION("this server leads") { world.elect(1); }
   world.settle();
   CHECK(home.reply(5).error == Error::OK);
 }
