@@ -172,10 +172,7 @@ void DeskHome::sendTouches() {
     if (session == nullptr || !session->touchWaits) continue;
     session->touchWaits = false;
     session->heard(heardUntil);
-    if (session->toldAt <= heardUntil) {  // else it is still unknown whether the leader has that
-      session->told = session->touched;
-      session->toldAt = touchesSent;
-    }
+    session->tell(touchesSent);
     if (now.leader == settings.self) {
       leader.touch(id, session->touched);
     } else {

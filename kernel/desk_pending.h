@@ -88,18 +88,25 @@ struct HomeSession {
   std::uint64_t lastSequence = 0;
   std::size_t blockers = 0;       ///< in line; writes behind them are not sent yet
   kj::TimePoint touched = kj::origin<kj::TimePoint>();
-  kj::TimePoint told = kj::origin<kj::TimePoint>();    ///< what the leader was told of touched last,
-  kj::TimePoint toldAt = kj::origin<kj::TimePoint>();  ///< and when
-  kj::TimePoint known = kj::origin<kj::TimePoint>();   ///< newest sign of life that the leader has
+  kj::TimePoint known = kj::origin<kj::TimePoint>();  ///< newest sign of life that the leader has
+  struct Told {
+    kj::TimePoint sign = kj::origin<kj::TimePoint>(), at = kj::origin<kj::TimePoint>();
+  };
+  Told told, toldNext;  ///< signs of which this is not known yet: the oldest, the newest
   Line line;
   std::vector<state::Identity> identities;   ///< who is told of its watches
   std::uint64_t eventTurn = 0, eventBytes = 0;   ///< waiting in the outbox
   bool gapTold = false;
 
   void knows(kj::TimePoint sign) { known = std::max(known, sign); }
-  /// The leader has all that it was told until then.
+  /// The leader is told of touched now.
+  void tell(kj::TimePoint at) { toldNext = {touched, at}; }
+  /// It has all that it was told until then.
   void heard(kj::TimePoint until) {
-    if (toldAt <= until) knows(told);
+    if (toldNext.at <= until) knows(toldNext.sign);
+    if (told.at > until) return;
+    knows(told.sign);
+    told = toldNext;
   }
 
   /// Lowest sequence without a reply; see Body in types.capnp.

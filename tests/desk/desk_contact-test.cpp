@@ -157,6 +157,28 @@ TEST_CASE("desk: who was silent for long is answered when the leader has heard o
   CHECK(home.reply(5).error == Error::OK);
 }
 
+TEST_CASE("desk: what was told behind a lost touch is known when it is heard (seed 920038441)") {
+  World world(3);
+  world.elect(2);
+  auto session = world.open(1, 6000).attached;
+  auto& home = world.node(1);
+  world.settle();
+  world.pass(1000 * kj::MILLISECONDS);
+  home.submit({ping(session, 1)});
+  world.clock.advanceTo(world.clock.now() + 300 * kj::MILLISECONDS);
+  world.turn();
+  world.mail[{1, 2}].clear();
+  world.pass(3500 * kj::MILLISECONDS);
+  home.submit({get(session, 2, "/")});
+  world.turn();
+  world.mail[{1, 2}].clear();
+  REQUIRE(!home.answered(2));
+  world.cut(1, 2);
+  world.join(1, 2);
+  world.settle();
+  CHECK(home.reply(2).error == Error::OK);
+}
+
 TEST_CASE("desk: a session at the leader waits for nobody, however long it was silent") {
   World world(3);
   world.elect(2);
