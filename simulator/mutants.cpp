@@ -94,7 +94,8 @@ const std::vector<Mutant>& mutants() {
       {"zab.quorum.acks", "an entry is decided by a quorum less one", "quorum", {"quorum", "agreement"}},
       {"zab.quorum.reads", "a read is confirmed by a quorum less one", "quorum",
        {"linearizable-reads", "sync"}, true},
-      {"zab.quorum.heard", "a leader stays that hears a quorum less one", "quorum", {"liveness", "ephemerals"}},
+      {"zab.quorum.heard", "a leader stays that hears a quorum less one", "quorum",
+       {"liveness", "ephemerals"}},
 
       // Comparisons of epochs, fences, lives, segments.
       {"zab.epoch.offered", "a follower follows an older epoch than it promised", "comparison",
