@@ -221,6 +221,33 @@ TEST_CASE("driver: no image is taken between a seal and the segment that it begi
   REQUIRE(bench.failure == "");
 }
 
+TEST_CASE("driver: instead of an image that rotted a new one is taken and sent (seed 930021899)") {
+  DriverBench bench;
+  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects);
+  };
+  bench.start();
+  bench.up(2);
+  bench.up(3);
+  bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
+  bench.ask(3, 0);
+  REQUIRE(bench.staged.size() == 1);
+  auto entry = mail(5);
+  entry.entries.push_back({2, 1, nullptr});
+  bench.letter(2, LANE_CONSENSUS, 1, kj::mv(entry));
+  bench.ask(3, 0);
+  REQUIRE(bench.staged.size() == 1);  // that one will do
+
+  bench.rotten = true;
+  bench.ask(3, 0);
+  REQUIRE(bench.staged.size() == 1);
+  bench.rotten = false;
+  bench.ask(3, 0);
+  REQUIRE(bench.staged.size() == 2);
+  REQUIRE(bench.failure == "");
+}
+
 TEST_CASE("driver: what an earlier segment logged above an image of a later one is void (seed 2034)") {
   DriverBench bench;
   core::Index fetched = 0;

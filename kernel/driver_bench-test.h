@@ -67,8 +67,9 @@ class Sink final : public storage::Sink::Server {
 
 class Source final : public storage::Source::Server {
 public:
-  explicit Source(std::string image) : rest(std::move(image)) {}
+  Source(std::string image, bool rotten) : rest(std::move(image)), rotten(rotten) {}
   kj::Promise<void> read(ReadContext context) override {
+    if (rotten) return KJ_EXCEPTION(FAILED, "a chunk has another checksum");
     context.getResults().setChunk(kj::StringPtr(rest.c_str(), rest.size()).asBytes());
     rest.clear();
     return kj::READY_NOW;
@@ -76,14 +77,15 @@ public:
 
 private:
   std::string rest;
+  const bool rotten;
 };
 
 /// Remembers the newest image only, as no-ops up to its index; what was written is durable when the
 /// gate is open.
 class SlowStorage final : public storage::Storage::Server {
 public:
-  SlowStorage(Gate& gate, const std::uint64_t& free, std::vector<unsigned>& chains)
-      : gate(gate), free(free), chains(chains) {}
+  SlowStorage(Gate& gate, const std::uint64_t& free, std::vector<unsigned>& chains, const bool& rotten)
+      : gate(gate), free(free), chains(chains), rotten(rotten) {}
   kj::Promise<void> usage(UsageContext context) override {
     context.getResults().setBytesFree(free);
     context.getResults().setBytesNeeded(NEEDED);
@@ -107,7 +109,7 @@ public:
     auto capture = tree->capture();
     while (capture->next(1 << 20, image)) {}
     context.getResults().setHeader(header);
-    context.getResults().setImage(kj::heap<Source>(std::move(image)));
+    context.getResults().setImage(kj::heap<Source>(std::move(image), rotten));
     return kj::READY_NOW;
   }
 
@@ -115,6 +117,7 @@ private:
   Gate& gate;
   const std::uint64_t& free;
   std::vector<unsigned>& chains;
+  const bool& rotten;
   capnp::MallocMessageBuilder staged;
 };
 
@@ -127,6 +130,10 @@ public:
   }
   kj::Promise<void> peers(PeersContext) override { return kj::READY_NOW; }
   kj::Promise<void> send(SendContext) override { return kj::READY_NOW; }
+  kj::Promise<void> stream(StreamContext context) override {
+    context.getResults().setSink(kj::heap<Sink>());
+    return kj::READY_NOW;
+  }
 
 private:
   kj::Maybe<transport::Inbox::Client>& inbox;
@@ -188,7 +195,7 @@ public:
     settings.identity.incarnation = 1;
     CoreMaker& maker = *this;
     sdk::Environment& environment = *this;
-    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk, diskFree, staged),
+    driver = kj::heap<Driver>(kj::mv(settings), kj::heap<SlowStorage>(disk, diskFree, staged, rotten),
                               kj::heap<Network>(inbox), maker, environment);
     failed = driver->failed().eagerlyEvaluate([this](kj::Exception&& why) {
       failure = why.getDescription().cStr();
@@ -203,6 +210,7 @@ public:
   Gate disk, making;  ///< making: of cores
   QuietDesk desk;
   std::uint64_t diskFree = ~0ull;
+  bool rotten = false;           ///< images cannot be read
   std::vector<unsigned> staged;  ///< of every image how many segments its chain has
   Script script;
   std::string failure;

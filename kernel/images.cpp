@@ -73,7 +73,7 @@ bool Images::mayTake() const {
 
 void Images::takeIfWished() {
   core::Index wished = 0;
-  for (auto& wish : wishes) wished = std::max(wished, std::max<core::Index>(wish.atLeast, 1));
+  for (auto& wish : wishes) wished = std::max(wished, wish.atLeast);
   if (wished > newestTaken && replica.appliedIndex() > newestTaken) take();
 }
 
@@ -131,13 +131,13 @@ kj::Promise<void> Images::write(std::unique_ptr<state::Capture> capture, storage
 // --------------------------------------------------------------------------------------- sending
 
 void Images::send(core::MemberId peer, core::Link link, core::Index atLeast) {
-  Wish wish{peer, link, atLeast};
+  Wish wish{peer, link, std::max(atLeast, unreadable + 1)};
   if (!post.up(peer, link) || sendingTo(peer)) {
     tasks->add(kj::evalLater([this, wish]() { host.imageSent(wish.peer, wish.link, {}, false); }));
     return;
   }
   sending[peer] = true;
-  if (inUse != 0 && inUse >= atLeast) {
+  if (inUse >= wish.atLeast) {
     tasks->add(stream(wish));
   } else {
     wishes.push_back(wish);
@@ -153,7 +153,7 @@ kj::Promise<void> Images::stream(Wish wish) {
     message.setRoot(header);
     auto source = loaded.getImage();
     return post.stream(wish.peer, wish.link, capnp::messageToFlatArray(message).asBytes())
-        .then([this, source](storage::Sink::Client sink) mutable { return pump(source, sink); })
+        .then([this, source, at](storage::Sink::Client sink) mutable { return pump(source, sink, at.index); })
         .then([this, wish, at]() { ended(wish, at, true); },
               [this, wish, at](kj::Exception&& why) {
                 environment.log(sdk::Level::INFO, kj::str("image.broken peer=", wish.peer, " why=\"",
@@ -163,17 +163,23 @@ kj::Promise<void> Images::stream(Wish wish) {
   });
 }
 
-kj::Promise<void> Images::pump(storage::Source::Client source, storage::Sink::Client sink) {
+kj::Promise<void> Images::pump(storage::Source::Client source, storage::Sink::Client sink,
+                                core::Index index) {
   auto request = source.readRequest();
   request.setBytesMax(SLICE_BYTES);
-  return request.send().then([this, source, sink](auto response) mutable -> kj::Promise<void> {
+  auto sent = request.send();
+  return sent.then([this, source, sink, index](auto response) mutable -> kj::Promise<void> {
     auto chunk = response.getChunk();
     if (chunk.size() == 0) return sink.doneRequest().send().ignoreResult();
     auto write = sink.writeRequest(capnp::MessageSize{chunk.size() / 8 + 16, 0});
     write.setChunk(chunk);
-    return write.send().then([this, source = kj::mv(source), sink = kj::mv(sink)]() mutable {
-      return pump(kj::mv(source), kj::mv(sink));
+    return write.send().then([this, source = kj::mv(source), sink = kj::mv(sink), index]() mutable {
+      return pump(kj::mv(source), kj::mv(sink), index);
     });
+  }, [this, index](kj::Exception&& why) -> kj::Promise<void> {
+    // It rotted where it lies. Whoever needs one gets a new one.
+    if (!MUTANT("kernel.image.rotten")) unreadable = std::max(unreadable, index);
+    return kj::mv(why);
   });
 }
 

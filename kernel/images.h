@@ -100,6 +100,7 @@ private:
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(failure);
   core::Index inUse = 0;
   core::Index newestTaken = 0;  ///< in use when its adoption is durable
+  core::Index unreadable = 0;   ///< of the newest image that was found damaged while it was sent
   bool taking = false, receiving = false;
   core::Index arrivedAt = 0;  ///< 0: none is offered
   std::uint64_t coreLives = 0;
@@ -109,7 +110,7 @@ private:
   kj::Promise<void> store(core::Position at, std::unique_ptr<state::Capture> capture);
   kj::Promise<void> write(std::unique_ptr<state::Capture> capture, storage::Sink::Client sink);
   kj::Promise<void> stream(Wish wish);
-  kj::Promise<void> pump(storage::Source::Client source, storage::Sink::Client sink);
+  kj::Promise<void> pump(storage::Source::Client source, storage::Sink::Client sink, core::Index index);
   kj::Promise<std::unique_ptr<state::State>> feed(storage::Source::Client source,
                                                   std::unique_ptr<state::Loader> loader);
   void ended(Wish wish, core::Position at, bool whole);

@@ -58,7 +58,7 @@ std::string Ledger::differs(const Held& held, storage::Storage::OpenResults::Rea
   auto known = held.logs.find(held.segments - 1);
   auto& log = known == held.logs.end() ? NOTHING : known->second;
   std::map<std::string, std::uint64_t> facts;
-  auto at = log.entries.begin();
+  auto at = log.entries.lower_bound(held.trim);
   auto reported = [&](storage::Log::Reader theirs, core::Index index) {
     for (auto range : theirs.getDamaged()) {
       if (excused && range.getFirst() <= index && index <= range.getLast()) return true;

@@ -249,6 +249,27 @@ TEST_CASE("file storage: a quiet log proves its last write, so that rot in it is
   CHECK(opened.chain.size() == 1);
 }
 
+TEST_CASE("file storage: lost promises are noticed also without their header (seed 930009301)") {
+  FaultDisk disk;
+  {
+    Life life(disk);
+    life.storage.open();
+    life.storage.write({.next = {{0, 0}}});  // in one sector with the second context of the file
+    for (int i = 1; i <= 5; i++) life.storage.write({.entries = entriesOf(i, i, 1)});
+  }
+  auto& log = disk.names["wal-0000000000000001"]->now;
+  const std::string magic = "PqR1";
+  std::fill_n(log.begin() + 512, 512, 0);
+  {
+    Life life(disk);  // the context behind it says it again
+    CHECK(life.storage.open().chain.size() == 1);
+  }
+  auto context = std::search(log.begin() + 512, log.end(), magic.begin(), magic.end());
+  context[100] ^= 1;
+  Life life(disk);
+  CHECK_THROWS_WITH(life.storage.open(), Catch::Contains("promise"));
+}
+
 TEST_CASE("file storage: what a context says below its floor is there once (seed 900032437)") {
   FaultDisk disk;
   {

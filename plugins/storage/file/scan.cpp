@@ -25,7 +25,7 @@ void Scan::run(std::vector<ScannedFile>& files) {
              "the beginning of the log is damaged and no later part repeats what it said (chain "
              "and promises); keep the directory for inspection and let this server rejoin with an "
              "empty one", unseeded);
-  KJ_REQUIRE(!promisesLost,
+  KJ_REQUIRE(!promisesLost && !promisesDoubted,
              "a promise or a change of the chain is damaged in the log, and so is every later place that "
              "repeated it; keep the directory for inspection and let this server rejoin with an empty "
              "one");
@@ -64,8 +64,7 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
       auto proof = header.flags & FIRST ? header.group - 1 : header.group;
       if (MUTANT("M22")) return tear(file, at);
       if (!laterBegun && !laterGroupFollows(file, next, proof)) return tear(file, at);
-      note(file, at, "records are unreadable here");
-      lost = true;
+      missing(file, at, "records are unreadable here");
     }
     at = next;
   }
@@ -84,8 +83,13 @@ bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegu
     return false;
   }
   if (started && !follows(header) && !lost) {
-    note(file, header.position, "records before this one are missing");
-    lost = true;
+    missing(file, header.position, "records before this one are missing");
+  }
+  // Behind a special record the next group begins with a context. If one group is missing and this one begins
+  // with none, nothing special is; of two the second may have been the context.
+  if (promisesDoubted && header.flags & FIRST && header.kind == Kind::WRITE &&
+      header.group <= doubtedFrom + 2) {
+    promisesDoubted = false;
   }
   if (intact) {
     apply(file, header, record + sizeof header);
@@ -107,7 +111,7 @@ void Scan::apply(ScannedFile& file, const RecordHeader& header, const unsigned c
                "a context record of the log is intact but cannot be understood; was it written by "
                "another version?", file.sequence, header.position);
     seeded = true;
-    lost = promisesLost = false;
+    lost = promisesLost = promisesDoubted = false;
     return;
   }
   if (!seeded) {
@@ -163,6 +167,13 @@ void Scan::damaged(ScannedFile& file, const RecordHeader& header) {
     log.damage(header.first, header.last);
   }
   if (header.flags & SPECIAL) lost = promisesLost = true;
+}
+
+void Scan::missing(ScannedFile& file, std::uint64_t position, const char* what) {
+  note(file, position, what);
+  lost = true;
+  if (!promisesDoubted) doubtedFrom = group;
+  promisesDoubted = !MUTANT("storage.promises.doubt");
 }
 
 void Scan::note(ScannedFile& file, std::uint64_t position, const char* what) {

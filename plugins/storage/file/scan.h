@@ -48,7 +48,9 @@ private:
   bool started = false;   ///< A record was seen, so previousCrc means something.
   bool seeded = false;    ///< A context was read.
   bool lost = false;      ///< Something durable is missing since the last context,
-  bool promisesLost = false;  ///< and it was more than entries.
+  bool promisesLost = false;  ///< and it was more than entries,
+  bool promisesDoubted = false;  ///< or may have been: its header is gone, too.
+  std::uint64_t doubtedFrom = 0;  ///< The group that was read last before that.
   std::uint64_t unseeded = 0;
 
   bool isBegun(ScannedFile& file);
@@ -59,6 +61,8 @@ private:
   void apply(ScannedFile& file, const RecordHeader& header, const unsigned char* body);
   void applyWrite(ScannedFile& file, const RecordHeader& header, const unsigned char* body);
   void damaged(ScannedFile& file, const RecordHeader& header);
+  /// Whole records are missing here.
+  void missing(ScannedFile& file, std::uint64_t position, const char* what);
   void note(ScannedFile& file, std::uint64_t position, const char* what);
 
   /// Position of the next genuine header at or behind from; file.size if there is none.
