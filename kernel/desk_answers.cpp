@@ -47,6 +47,7 @@ bool DeskHome::inTouch(const HomeSession& session) const {
 /// Whoever is answered now may count on half a timeout more. What this server hears of the leader does not
 /// say that the leader hears of this session: a way may be cut in one direction only.
 bool DeskHome::heard(HomeSession& session, kj::TimePoint since) const {
+  if (session.ending) return false;
   session.heard(heardUntil);
   return session.known + session.timeoutMs * kj::MILLISECONDS / 2 >= since || MUTANT("kernel.touch.unheard");
 }

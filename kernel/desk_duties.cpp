@@ -3,6 +3,7 @@
 #include <capnp/serialize.h>
 #include <algorithm>
 #include "kernel/desk_leader.h"
+#include "sdk/mutant.h"
 
 namespace polyquorum::kernel {
 namespace {
@@ -55,6 +56,11 @@ void DeskLeader::proposeOwn(kj::Function<void(polyquorum::Operation::Builder)> f
   CommandId id;
   id.sequence = tickets.next();
   take(makeCommand(id, words.asBytes()), id);
+}
+
+bool DeskLeader::touch(std::uint64_t session, kj::TimePoint heard) {
+  clock.touch(session, heard);
+  return !clock.closing(session) || MUTANT("kernel.touch.ending");
 }
 
 void DeskLeader::armClock() {

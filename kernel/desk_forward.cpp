@@ -71,6 +71,7 @@ void DeskHome::sendAgain() {
   auto reset = [](Pending& pending) { pending.onItsWay = pending.counted = false; };
   for (auto id : sortedSessions()) {
     auto& session = *find(id);
+    session.ending = false;
     for (auto& pending : session.line) reset(pending);
     queueUnsent(session);
     if (!session.adrift && !session.ghost && !session.touchWaits) {
@@ -174,7 +175,7 @@ void DeskHome::sendTouches() {
     session->heard(heardUntil);
     session->tell(touchesSent);
     if (now.leader == settings.self) {
-      leader.touch(id, session->touched);
+      session->ending = !leader.touch(id, session->touched);
     } else {
       auto age = (timer.now() - session->touched + kj::MILLISECONDS - kj::NANOSECONDS) /
                  kj::MILLISECONDS;
@@ -191,7 +192,11 @@ void DeskHome::sendTouches() {
 
 void DeskHome::heard(core::Nanos told) {
   auto until = kj::origin<kj::TimePoint>() + told * kj::NANOSECONDS;
-  if (until > heardUntil && until <= touchesSent) heardAll(until);
+  if (until >= heardUntil && until <= touchesSent) heardAll(until);
+}
+
+void DeskHome::ending(std::uint64_t session) {
+  if (auto* known = find(session)) known->ending = true;
 }
 
 /// Who waited for that is answered.

@@ -46,6 +46,8 @@ public:
   void readable(std::uint64_t barrier, core::Index index);
   /// The leader has the touches that were gathered until then.
   void heard(core::Nanos told);
+  /// It proposed this session's end: nothing is answered before that took place, or another leads.
+  void ending(std::uint64_t session);
   void stateReplaced();
   /// Takes nothing more.
   void close() { closed = true; }

@@ -18,6 +18,7 @@ struct DeskLetter @0xfc6cefed72964b85 {
                                    # dropped: send what is pending again.
   told     @6 :Int64;              # When the touches were gathered, by the sender's clock (ns); 0: none.
   heard    @7 :Int64;              # told of the newest touches that came; 0: none. By the leader.
+  ending   @8 :List(UInt64);       # Sessions among those whose end is on its way already.
 
   struct Touch @0xaf2b30cad7bc7ead {
     session @0 :UInt64;

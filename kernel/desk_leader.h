@@ -63,7 +63,8 @@ public:
   /// The same, not opened again.
   void take(BodyRef body, const CommandId& id);
   void read(core::MemberId home, std::uint64_t barrier);
-  void touch(std::uint64_t session, kj::TimePoint heard) { clock.touch(session, heard); }
+  /// False if its end is on its way: that sign came too late.
+  bool touch(std::uint64_t session, kj::TimePoint heard);
 
   /// Also while not leading.
   void applied(core::Index index, kj::Maybe<polyquorum::Body::Reader> body,

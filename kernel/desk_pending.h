@@ -85,6 +85,7 @@ struct HomeSession {
   bool ghost = false;             ///< nobody asked for it: only its detach is pending
   bool touchWaits = false;
   bool unheard = false;           ///< something in line is
+  bool ending = false;            ///< the leader proposed its end
   std::uint64_t lastSequence = 0;
   std::size_t blockers = 0;       ///< in line; writes behind them are not sent yet
   kj::TimePoint touched = kj::origin<kj::TimePoint>();

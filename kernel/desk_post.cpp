@@ -61,7 +61,8 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
   }
   bool whole = last == bag.commands.size();
   auto touches = whole ? bag.touches.size() : 0;
-  capnp::MallocMessageBuilder message(bytes / sizeof(capnp::word) + touches * 2 + 32);
+  auto more = touches * 2 + bag.ending.size();
+  capnp::MallocMessageBuilder message(bytes / sizeof(capnp::word) + more + 32);
   auto letter = message.initRoot<DeskLetter>();
   if (last > first) {
     auto commands = letter.initCommands(last - first);
@@ -79,6 +80,8 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
   letter.setReadable(bag.readable);
   letter.setIndex(bag.index);
   letter.setHeard(bag.heard);
+  auto ending = letter.initEnding(bag.ending.size());
+  for (unsigned i = 0; i < ending.size(); i++) ending.set(i, bag.ending[i]);
   letter.setReady(bag.ready);
   auto words = capnp::messageToFlatArray(message);
   auto view = words.asBytes();

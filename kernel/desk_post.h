@@ -28,6 +28,7 @@ public:
   /// After the touches that were gathered now.
   void told(core::MemberId to, core::Nanos at) { bags[to].told = at; }
   void heard(core::MemberId to, core::Nanos told) { bags[to].heard = told; }
+  void ending(core::MemberId to, std::uint64_t session) { bags[to].ending.push_back(session); }
   void read(core::MemberId to, std::uint64_t barrier);
   void readable(core::MemberId to, std::uint64_t barrier, core::Index index);
   void ready(core::MemberId to);
@@ -48,6 +49,7 @@ private:
     std::uint64_t read = 0, readable = 0;
     core::Index index = 0;
     core::Nanos told = 0, heard = 0;
+    std::vector<std::uint64_t> ending;
     bool ready = false;
   };
 

@@ -181,6 +181,8 @@ const std::vector<Mutant>& mutants() {
        {"liveness"}, true, "kernel_test"},
       {"kernel.touch.unheard", "a server answers a session of which its leader may not have heard for long",
        "seed 900045376", {"ephemerals"}, true, "desk_test"},
+      {"kernel.touch.ending", "a sign of life that came too late is taken for one that counts",
+       "seed 930033654", {"ephemerals"}, true, "desk_test"},
       {"kernel.barrier.late", "a late answer to an earlier barrier answers newer reads", "seed 1132",
        {"linearizable-reads", "sync"}, true, "desk_test"},
       {"kernel.void.image", "entries of an earlier segment stay above an image", "seed 2034",

@@ -179,6 +179,39 @@ TEST_CASE("desk: what was told behind a lost touch is known when it is heard (se
   CHECK(home.reply(2).error == Error::OK);
 }
 
+TEST_CASE("desk: nobody is answered whose end is on its way (seed 930033654)") {
+  World world(3);
+  world.elect(2);
+  auto at = GENERATE(core::MemberId(1), core::MemberId(2));
+  auto session = world.open(at, 4000).attached;
+  auto& home = world.node(at);
+  auto& leader = world.node(2);
+  world.settle();
+  while (leader.proposals.empty()) {  // nothing is decided meanwhile
+    world.clock.advanceTo(world.clock.now() + 100 * kj::MILLISECONDS);
+    home.desk->contact();
+    world.turn();
+  }
+  home.submit({get(session, 1, "/"), ping(session, 2)});
+  for (int i = 0; i < 3; i++) {
+    world.turn();
+    while (world.deliver(1, 2) || world.deliver(2, 1)) world.turn();
+  }
+  CHECK(!home.answered(1));
+  CHECK(!home.answered(2));
+  SECTION("its end takes place") {
+    world.settle();
+    CHECK(home.reply(1).error == Error::SESSION_EXPIRED);
+    CHECK(home.reply(2).error == Error::SESSION_EXPIRED);
+  }
+  SECTION("another leads and grants it a timeout") {
+    world.elect(3);
+    world.settle();
+    CHECK(home.reply(1).error == Error::OK);
+    CHECK(home.reply(2).error == Error::OK);
+  }
+}
+
 TEST_CASE("desk: a session at the leader waits for nobody, however long it was silent") {
   World world(3);
   world.elect(2);
