@@ -84,6 +84,8 @@ const std::vector<Mutant>& mutants() {
        "seed 880001032", {"node", "storage"}, true, "file_storage_test"},
       {"storage.promises.doubt", "a record whose header is gone is taken for one that held entries only",
        "seed 930009301", {"storage"}, true, "file_storage_test"},
+      {"storage.scan.twins", "a broken second context of a file proves that the first was durable",
+       "seed 940000052", {"node", "storage"}, true, "file_storage_test"},
       {"storage.image.named", "an image gets its name when an earlier adoption is durable",
        "seed 860017242", {"storage"}, true, "file_storage_test"},
       {"kernel.sync.identity", "the identity is written and not synced", "sync", {"node", "liveness"}},

@@ -260,6 +260,32 @@ TEST_CASE("file storage: a durable adoption names its own image, not the next on
   CHECK(life.storage.image() == "three");
 }
 
+TEST_CASE("file storage: a file whose twin contexts were torn is begun again (seeds 940000052, 940011892)") {
+  const std::map<std::string, std::string> small{{"walSize", "64KiB"}};
+  FaultDisk disk;
+  {
+    Life life(disk, small);
+    life.storage.open();
+    life.storage.write({.entries = entriesOf(1, 6, 1, 10000), .next = {{0, 0}}});
+    life.storage.write({.entries = entriesOf(7, 7, 1, 10000)});
+    REQUIRE(disk.names.count("wal-0000000000000002") == 1);
+  }
+  auto& log = disk.names["wal-0000000000000002"]->now;
+  REQUIRE(log[0] == 'P');
+  REQUIRE(log[512] == 'P');
+  SECTION("the first is gone") { std::fill_n(log.begin(), 512, 0); }
+  SECTION("the first is broken") { log[100] ^= 1; }
+  log[512 + 100] ^= 1;
+  std::fill(log.begin() + 1024, log.end(), 0);
+  for (int lives = 0; lives < 2; lives++) {
+    Life life(disk, small);
+    auto opened = life.storage.open();
+    CHECK(opened.logs[0].damaged.empty());
+    CHECK(opened.logs[0].runs == std::vector<RunOf>{{1, 6u + lives, 1}});
+    life.storage.write({.entries = entriesOf(7 + lives, 7 + lives, 1, 10000)});
+  }
+}
+
 TEST_CASE("file storage: a torn record that reached beyond its file's old end is cleared (seed 880001032)") {
   constexpr std::size_t FILE_BYTES = 64 << 10;
   const std::map<std::string, std::string> small{{"walSize", "64KiB"}};

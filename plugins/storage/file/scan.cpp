@@ -62,6 +62,7 @@ void Scan::readFile(ScannedFile& file, bool laterBegun) {
     if (!started || !follows(header)) {
       // A record is missing here. If the next one is first of its group, it proves the missing one.
       auto proof = header.flags & FIRST ? header.group - 1 : header.group;
+      if (at == 0 && started && header.group == group + 2) proof = provedByTwin(file, next, header.group);
       if (MUTANT("M22")) return tear(file, at);
       if (!laterBegun && !laterGroupFollows(file, next, proof)) return tear(file, at);
       missing(file, at, "records are unreadable here");
@@ -78,8 +79,11 @@ bool Scan::accept(ScannedFile& file, const unsigned char* record, bool laterBegu
   auto header = headerAt(record);
   bool intact = isBodyIntact(record, file.size - header.position);
   if (MUTANT("M22") && !intact) return false;
-  if (!intact && !laterBegun &&
-      !laterGroupFollows(file, header.position + sizeof header, header.group)) {
+  auto proof = header.group;
+  if (!intact && header.position == 0) {
+    proof = provedByTwin(file, findHeader(file, sizeof header), header.group + 1);
+  }
+  if (!intact && !laterBegun && !laterGroupFollows(file, header.position + sizeof header, proof)) {
     return false;
   }
   if (started && !follows(header) && !lost) {
@@ -191,6 +195,14 @@ std::uint64_t Scan::findHeader(ScannedFile& file, std::uint64_t from) {
     }
   }
   return file.size;
+}
+
+/// The two groups that begin a file are one flush, so they are torn together: the second, whose context is at
+/// `at`, proves the first if it is whole; else only a group after it does.
+std::uint64_t Scan::provedByTwin(ScannedFile& file, std::uint64_t at, std::uint64_t second) {
+  bool whole = at < file.size && headerAt(buffer.begin() + at).group == second &&
+               isBodyIntact(buffer.begin() + at, file.size - at);
+  return whole || MUTANT("storage.scan.twins") ? second - 1 : second;
 }
 
 bool Scan::laterGroupFollows(ScannedFile& file, std::uint64_t from, std::uint64_t group) {

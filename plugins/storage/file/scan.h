@@ -67,6 +67,7 @@ private:
 
   /// Position of the next genuine header at or behind from; file.size if there is none.
   std::uint64_t findHeader(ScannedFile& file, std::uint64_t from);
+  std::uint64_t provedByTwin(ScannedFile& file, std::uint64_t at, std::uint64_t second);
   bool laterGroupFollows(ScannedFile& file, std::uint64_t from, std::uint64_t group);
   void tear(ScannedFile& file, std::uint64_t from);
 };
