@@ -200,8 +200,12 @@ std::uint64_t Scan::findHeader(ScannedFile& file, std::uint64_t from) {
 /// The two groups that begin a file are one flush, so they are torn together: the second, whose context is at
 /// `at`, proves the first if it is whole; else only a group after it does.
 std::uint64_t Scan::provedByTwin(ScannedFile& file, std::uint64_t at, std::uint64_t second) {
-  bool whole = at < file.size && headerAt(buffer.begin() + at).group == second &&
-               isBodyIntact(buffer.begin() + at, file.size - at);
+  bool whole = false;
+  if (at < file.size) {
+    auto header = headerAt(buffer.begin() + at);
+    bool context = header.group == second && header.flags & FIRST;
+    whole = context && isBodyIntact(buffer.begin() + at, file.size - at);
+  }
   return whole || MUTANT("storage.scan.twins") ? second - 1 : second;
 }
 
