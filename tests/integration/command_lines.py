@@ -122,7 +122,8 @@ def zkcli(servers, script):
     for line in (done.stdout + "\n" + errors_of(done.stderr)).splitlines():
         line = re.sub(r"\[zk: [^\]]*\] ?", "", masked(line)).strip()
         if line.startswith("WatchedEvent"):
-            notices.append(line)
+            if "state:Closed" not in line:  # the client's own, printed if it does not exit before
+                notices.append(line)
         elif line and line != "WATCHER::" and "SLF4J" not in line and "elcome" not in line:
             said.append(sorted_list(line))
     identities = [at for at, line in enumerate(said) if re.match(r"(ip|digest): ", line)]
