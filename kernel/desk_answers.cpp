@@ -46,7 +46,7 @@ bool DeskHome::inTouch(const HomeSession& session) const {
 
 /// Whoever is answered now may count on half a timeout more. What this server hears of the leader does not
 /// say that the leader hears of this session: a way may be cut in one direction only.
-bool DeskHome::heard(HomeSession& session, kj::TimePoint since) const {
+bool DeskHome::heardOf(HomeSession& session, kj::TimePoint since) const {
   if (session.ending) return false;
   session.heard(heardUntil);
   return session.known + session.timeoutMs * kj::MILLISECONDS / 2 >= since || MUTANT("kernel.touch.unheard");
@@ -63,7 +63,7 @@ bool DeskHome::drain(HomeSession& session) {
   while (!session.line.empty()) {
     auto& front = session.line.front();
     if (front.write() || !ready(front)) return true;
-    if (front.unheard && !front.answered && !heard(session, front.since)) return true;
+    if (front.unheard && !front.answered && !heardOf(session, front.since)) return true;
     if (!inTouch(session)) {
       dismiss(session, NO_CONTACT);
       return false;

@@ -195,8 +195,8 @@ void DeskHome::heard(core::Nanos told) {
   if (until >= heardUntil && until <= touchesSent) heardAll(until);
 }
 
-void DeskHome::ending(std::uint64_t session) {
-  if (auto* known = find(session)) known->ending = true;
+void DeskHome::ending(std::uint64_t id) {
+  if (auto* session = find(id)) session->ending = true;
 }
 
 /// Who waited for that is answered.

@@ -229,8 +229,8 @@ void DeskHome::looseWrite(unsigned door, Request request) {
 
 /// Everything but commands: in its session's order, now if nothing is before it.
 void DeskHome::later(HomeSession& session, Request request) {
-  if (!heard(session, timer.now())) sendTouches();
-  bool unheard = !heard(session, timer.now());
+  if (!heardOf(session, timer.now())) sendTouches();
+  bool unheard = !heardOf(session, timer.now());
   if (session.line.empty() && readyNow(request) && !unheard) {
     act(&session, session.door, request);
     return;

@@ -47,7 +47,7 @@ public:
   /// The leader has the touches that were gathered until then.
   void heard(core::Nanos told);
   /// It proposed this session's end: nothing is answered before that took place, or another leads.
-  void ending(std::uint64_t session);
+  void ending(std::uint64_t id);
   void stateReplaced();
   /// Takes nothing more.
   void close() { closed = true; }
@@ -111,7 +111,7 @@ private:
   void dismiss(HomeSession& session, const char* why);
   bool alone() const;
   bool inTouch(const HomeSession& session) const;
-  bool heard(HomeSession& session, kj::TimePoint since) const;
+  bool heardOf(HomeSession& session, kj::TimePoint since) const;
   void lookRound();
   void armLook();
   void ringDeadlines();

@@ -62,6 +62,16 @@ void logWhatComes(Events events, consensus::Effects::Builder effects, bool decid
   }
 }
 
+/// Cores that log and decide what comes, linked with the peers 2 to peerMax.
+void beginLogging(DriverBench& bench, core::MemberId peerMax) {
+  bench.script.consensus = [](Events events, consensus::Effects::Builder effects) {
+    giveEvidence(events, effects);
+    logWhatComes(events, effects);
+  };
+  bench.start();
+  for (core::MemberId peer = 2; peer <= peerMax; peer++) bench.up(peer);
+}
+
 /// A letter with the entry that names the segment id; in tests also its index.
 Mail sealOf(Segment::Reader current, std::uint32_t id = 1) {
   auto next = copySegment(current);
@@ -73,12 +83,7 @@ Mail sealOf(Segment::Reader current, std::uint32_t id = 1) {
 
 TEST_CASE("driver: letters of the next segment wait while the seal becomes durable here") {
   DriverBench bench;
-  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
-    giveEvidence(events, effects);
-    logWhatComes(events, effects);
-  };
-  bench.start();
-  bench.up(2);
+  beginLogging(bench, 2);
 
   bench.disk.shut();
   bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
@@ -174,13 +179,7 @@ TEST_CASE("driver: an image for cores that are gone is not waited for, nor offer
 
 TEST_CASE("driver: an image of a later segment that comes while a seal becomes durable here is void") {
   DriverBench bench;
-  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
-    giveEvidence(events, effects);
-    logWhatComes(events, effects);
-  };
-  bench.start();
-  bench.up(2);
-  bench.up(3);
+  beginLogging(bench, 3);
   bench.disk.shut();
   bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
   bench.script.seen.clear();
@@ -201,13 +200,7 @@ TEST_CASE("driver: an image of a later segment that comes while a seal becomes d
 
 TEST_CASE("driver: no image is taken between a seal and the segment that it begins (seed 880007070)") {
   DriverBench bench;
-  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
-    giveEvidence(events, effects);
-    logWhatComes(events, effects);
-  };
-  bench.start();
-  bench.up(2);
-  bench.up(3);
+  beginLogging(bench, 3);
   bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
 
   bench.disk.shut();
@@ -223,13 +216,7 @@ TEST_CASE("driver: no image is taken between a seal and the segment that it begi
 
 TEST_CASE("driver: instead of an image that rotted a new one is taken and sent (seed 930021899)") {
   DriverBench bench;
-  bench.script.consensus = [&](Events events, consensus::Effects::Builder effects) {
-    giveEvidence(events, effects);
-    logWhatComes(events, effects);
-  };
-  bench.start();
-  bench.up(2);
-  bench.up(3);
+  beginLogging(bench, 3);
   bench.letter(2, LANE_CONSENSUS, 0, sealOf(bench.segment()));
   bench.ask(3, 0);
   REQUIRE(bench.staged.size() == 1);

@@ -167,8 +167,7 @@ kj::Promise<void> Images::pump(storage::Source::Client source, storage::Sink::Cl
                                 core::Index index) {
   auto request = source.readRequest();
   request.setBytesMax(SLICE_BYTES);
-  auto sent = request.send();
-  return sent.then([this, source, sink, index](auto response) mutable -> kj::Promise<void> {
+  return request.send().then([this, source, sink, index](auto response) mutable -> kj::Promise<void> {
     auto chunk = response.getChunk();
     if (chunk.size() == 0) return sink.doneRequest().send().ignoreResult();
     auto write = sink.writeRequest(capnp::MessageSize{chunk.size() / 8 + 16, 0});

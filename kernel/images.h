@@ -54,7 +54,7 @@ public:
   /// Takes one if a peer waits for a newer one than was taken last. Called once a turn.
   void takeIfWished();
 
-  /// Streams the newest image, or a new one if it is older than atLeast, and answers imageSent. One
+  /// Streams the newest image, or a new one if it is older than atLeast or rotten, and answers imageSent. One
   /// stream to a peer at a time: a repeat while one runs is answered when that one ends.
   void send(core::MemberId peer, core::Link link, core::Index atLeast);
   bool sendingTo(core::MemberId peer) const { return sending.count(peer) > 0; }
