@@ -7,6 +7,7 @@
 namespace polyquorum::simulator {
 namespace {
 
+constexpr auto QUIET = 2 * kj::SECONDS;  // before the first fault
 constexpr auto TRAP_TIME = 10 * kj::SECONDS;
 
 }  // namespace
@@ -19,38 +20,42 @@ const char* const Faults::NAMES[ALL_KINDS] = {"kill",       "power off",    "pow
                                           "clock skew", "disk error",
                                           "power off while recovering",
                                           "bit rot",    "misdirected write", "stale sector",
-                                          "full disk",  "slow sync"};
+                                          "full disk",  "slow sync",    "clog",
+                                          "swizzle",    "repeats"};
 
 Faults::Faults(World& world, Random random, Story& story, std::function<void(core::MemberId)> gone,
                Only only)
     : world(world),
       random(random),
-      times(random.split("times")),
       story(story),
       gone(std::move(gone)),
       only(std::move(only)),
-      diskTimes(random.split("times of disks")),
-      nextOfDisks(world.timer().now()),
-      nextFault(world.timer().now()) {
+      common{0, random.split("times"), 0, world.timer().now() + QUIET},
+      disks{1000, random.split("times of disks"), 5000, common.next},
+      links{2000, random.split("times of links"), 0, common.next} {
   for (auto& [id, server] : world.servers) ids.push_back(id);
   auto draw = random.split("kinds");
   for (unsigned kind = 0; kind < KINDS; kind++) {
-    if (draw.chance(50)) enabled.push_back(static_cast<Kind>(kind));
+    if (draw.chance(50)) common.kinds.push_back(static_cast<Kind>(kind));
   }
-  meanMs = draw.between(800, 6000);
-  nextFault += 2 * kj::SECONDS;
+  common.meanMs = draw.between(800, 6000);
   drawDiskKinds();
+  drawLinkKinds();
 }
 
 std::string Faults::describe() const {
-  std::string out = "a fault every " + std::to_string(meanMs) + " ms of:";
-  for (auto kind : enabled) out += std::string(" ") + NAMES[kind] + ",";
-  for (auto kind : enabledOfDisks) out += std::string(" ") + NAMES[kind] + ",";
+  std::string out = "a fault every " + std::to_string(common.meanMs) + " ms of:";
+  for (auto* strand : {&common, &disks, &links}) {
+    for (auto kind : strand->kinds) out += std::string(" ") + NAMES[kind] + ",";
+  }
   return out;
 }
 
 kj::TimePoint Faults::next() const {
-  auto at = healed ? world.timer().now() + 1 * kj::HOURS : std::min(nextFault, nextOfDisks);
+  auto at = world.timer().now() + 1 * kj::HOURS;
+  if (!healed) {
+    for (auto* strand : {&common, &disks, &links}) at = std::min(at, strand->next);
+  }
   return plans.empty() ? at : std::min(at, plans.begin()->first);
 }
 
@@ -78,15 +83,18 @@ void Faults::act() {
     plans.erase(plans.begin());
     action();
   }
-  actOnDisks();
-  if (healed || now < nextFault) return;
-  nextFault = now + times.between(meanMs / 4, meanMs * 7 / 4) * kj::MILLISECONDS;
-  planned++;
-  if (enabled.empty() || !takesPart(only, planned)) return;
-  auto draw = std::make_shared<Source>(random.split("fault " + std::to_string(planned)));
-  draw->number = planned;
-  auto kind = enabled[draw->below(enabled.size())];
-  inject(kind, draw);
+  for (auto* strand : {&disks, &common, &links}) act(*strand);
+}
+
+void Faults::act(Strand& strand) {
+  auto now = world.timer().now();
+  if (healed || now < strand.next) return;
+  strand.next = now + strand.times.between(strand.meanMs / 4, strand.meanMs * 7 / 4) * kj::MILLISECONDS;
+  auto number = strand.before + ++strand.planned;
+  if (strand.kinds.empty() || !takesPart(only, number)) return;
+  auto draw = std::make_shared<Source>(random.split("fault " + std::to_string(number)));
+  draw->number = number;
+  inject(strand.kinds[draw->below(strand.kinds.size())], draw);
 }
 
 /// A fault takes place; what it plans from here on is its duration.
@@ -187,6 +195,12 @@ void Faults::inject(Kind kind, Draw draw) {
       return fullDisk(draw);
     case SLOW_SYNC:
       return slowSync(draw);
+    case CLOG:
+      return clog(draw);
+    case SWIZZLE:
+      return swizzle(draw);
+    case REPEATS:
+      return repeats(draw);
     case ALL_KINDS:
       return;
   }
@@ -239,12 +253,15 @@ void Faults::cutBoth(core::MemberId a, core::MemberId b, bool told) {
   if (told) world.network->snap(a, b);
 }
 
+void Faults::heal(const Pairs& pairs, unsigned fault) {
+  story.tell(Event::CURE, 0, "the network heals (fault " + std::to_string(fault) + ")");
+  for (auto& [from, to] : pairs) world.network->heal(from, to);
+}
+
 /// Undoes these cuts; a pair that another fault has cut too stays cut.
 void Faults::healLater(const Pairs& pairs, Draw draw) {
-  plan(draw, 100, draw->chance(30) ? 15000 : 4000, [this, pairs, number = draw->number]() {
-    story.tell(Event::CURE, 0, "the network heals (fault " + std::to_string(number) + ")");
-    for (auto& [from, to] : pairs) world.network->heal(from, to);
-  });
+  plan(draw, 100, draw->chance(30) ? 15000 : 4000,
+       [this, pairs, number = draw->number]() { heal(pairs, number); });
 }
 
 void Faults::setTrap(Draw draw) {
@@ -296,20 +313,27 @@ void Faults::isolate(Draw draw) {
   auto alone = someone(draw);
   took(draw, ISOLATE, {alone}, "server " + std::to_string(alone) + " is cut off");
   story.count("partitions");
+  healLater(cutOff(alone, draw->chance(50)), draw);
+}
+
+Faults::Pairs Faults::cutOff(core::MemberId alone, bool told) {
   Pairs pairs;
-  bool told = draw->chance(50);
   for (auto id : ids) {
     if (id == alone) continue;
     cutBoth(alone, id, told);
     pairs.insert(pairs.end(), {{alone, id}, {id, alone}});
   }
-  healLater(pairs, draw);
+  return pairs;
+}
+
+void Faults::shuffle(std::vector<core::MemberId>& order, Draw& draw) {
+  for (auto at = order.size(); at > 1; at--) std::swap(order[at - 1], order[draw->below(at)]);
 }
 
 /// Two halves that see one server in common.
 void Faults::bridge(Draw draw) {
   auto order = ids;
-  for (auto at = order.size(); at > 1; at--) std::swap(order[at - 1], order[draw->below(at)]);
+  shuffle(order, draw);
   took(draw, BRIDGE, {order[0]},
        "two halves see only server " + std::to_string(order[0]) + " in common");
   story.count("partitions");
@@ -400,6 +424,7 @@ void Faults::heal() {
   plans.clear();
   story.tell("no more faults: everything heals");
   world.network->healAll();
+  world.network->unclog();
   world.network->weather = Weather();
   for (auto id : ids) {
     auto& server = world.servers.at(id);

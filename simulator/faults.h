@@ -74,6 +74,10 @@ class Faults {
     STALE_SECTOR,
     FULL_DISK,
     SLOW_SYNC,
+    // What links do; drawn apart, see faults_links.cpp.
+    CLOG,
+    SWIZZLE,
+    REPEATS,
     ALL_KINDS
   };
   static const char* const NAMES[ALL_KINDS];
@@ -88,26 +92,28 @@ class Faults {
   using Draw = std::shared_ptr<Source>;
   using Pairs = std::vector<std::pair<core::MemberId, core::MemberId>>;
 
+  /// Kinds that are drawn together, and apart from those of other strands: these come as if there
+  /// were none of the others.
+  struct Strand {
+    unsigned before;  ///< the number of its first fault, less one
+    Random times;     ///< when the next one is due: the same for every choice of `only`
+    std::uint64_t meanMs;
+    kj::TimePoint next;
+    std::vector<Kind> kinds = {};
+    unsigned planned = 0;
+  };
+
   World& world;
   const Random random;
-  Random times;  ///< when the next one is due: the same for every choice of `only`
   Story& story;
   std::function<void(core::MemberId)> gone;
   const Only only;
   std::vector<core::MemberId> ids;
-  std::vector<Kind> enabled;
-  std::uint64_t meanMs = 3000;
-  unsigned planned = 0;
-  // What disks do. Only disks of a minority of the voters are ever damaged.
-  Random diskTimes;
-  std::vector<Kind> enabledOfDisks;
-  std::vector<core::MemberId> unsound;
+  Strand common, disks, links;
+  std::vector<core::MemberId> unsound;  ///< only disks of a minority of the voters are ever damaged
   std::map<core::MemberId, unsigned> stops;  ///< over damage, since its disk was whole
-  unsigned plannedOfDisks = 0;
-  kj::TimePoint nextOfDisks;
   std::deque<Injection> done;
   bool healed = false;
-  kj::TimePoint nextFault;
   std::multimap<kj::TimePoint, std::function<void()>> plans;
   /// Of faults that wait for a server's disk: what its restart is drawn from.
   std::map<core::MemberId, Draw> waiting;
@@ -120,6 +126,7 @@ class Faults {
   std::optional<Trap> trap;
 
   void plan(Draw& draw, std::uint64_t lowMs, std::uint64_t highMs, std::function<void()> action);
+  void act(Strand& strand);
   void inject(Kind kind, Draw draw);
   void took(Draw& draw, Kind kind, std::vector<core::MemberId> victims, const std::string& text);
   void down(core::MemberId id, bool power);
@@ -127,6 +134,8 @@ class Faults {
   void restartLater(core::MemberId id, Draw draw);
   void restartStopped(core::MemberId id);
   void cutBoth(core::MemberId a, core::MemberId b, bool told = false);
+  Pairs cutOff(core::MemberId alone, bool told);
+  void heal(const Pairs& pairs, unsigned fault);
   void healLater(const Pairs& pairs, Draw draw);
   void pause(Draw draw);
   void pauseAll(Draw draw);
@@ -138,13 +147,18 @@ class Faults {
   void disk(Kind kind, Draw draw);
   void wipe(Draw draw);
   void drawDiskKinds();
-  void actOnDisks();
   bool mayWipe(core::MemberId id) const;
   void rot(Kind kind, Draw draw);
   void fullDisk(Draw draw);
   void slowSync(Draw draw);
+  void drawLinkKinds();
+  void clog(Draw draw);
+  void clogAll(core::MemberId id, kj::TimePoint until);
+  void swizzle(Draw draw);
+  void repeats(Draw draw);
   void repair(core::MemberId id);
   core::MemberId someone(Draw& draw) { return ids[draw->below(ids.size())]; }
+  void shuffle(std::vector<core::MemberId>& order, Draw& draw);
   bool allVote();
 };
 

@@ -7,9 +7,7 @@
 namespace polyquorum::simulator {
 namespace {
 
-constexpr unsigned FIRST = 1000;
 constexpr double ROT_PERCENT = 40, KIND_PERCENT = 60;
-constexpr std::uint64_t MEAN_MS = 5000;
 /// A log's last group may be taken for a torn one until another follows it.
 constexpr std::uint64_t SYNCS_TO_SETTLE = 2;
 const char* const FILES[] = {"wal-", "wal-", "wal-", "snapshot-", "identity"};
@@ -20,15 +18,15 @@ void Faults::drawDiskKinds() {
   auto draw = random.split("kinds of disks");
   bool rots = draw.chance(ROT_PERCENT);
   for (auto kind : {BIT_ROT, MISDIRECTED_WRITE, STALE_SECTOR}) {
-    if (rots && draw.chance(KIND_PERCENT)) enabledOfDisks.push_back(kind);
+    if (rots && draw.chance(KIND_PERCENT)) disks.kinds.push_back(kind);
   }
   // Of a majority every disk is sound, so that each entry is whole on one of any quorum's.
-  if (!enabledOfDisks.empty()) {
+  if (!disks.kinds.empty()) {
     std::vector<core::MemberId> voters;
     for (auto id : ids) {
       if (!world.observer(id)) voters.push_back(id);
     }
-    if (voters.size() < 3) enabledOfDisks.clear();
+    if (voters.size() < 3) disks.kinds.clear();
     for (auto count = (voters.size() - 1) / 2; count > 0; count--) {
       auto chosen = voters.begin() + draw.below(voters.size());
       unsound.push_back(*chosen);
@@ -37,20 +35,8 @@ void Faults::drawDiskKinds() {
     }
   }
   for (auto kind : {FULL_DISK, SLOW_SYNC}) {
-    if (draw.chance(ROT_PERCENT)) enabledOfDisks.push_back(kind);
+    if (draw.chance(ROT_PERCENT)) disks.kinds.push_back(kind);
   }
-  nextOfDisks += enabledOfDisks.empty() ? 1 * kj::DAYS : 2 * kj::SECONDS;
-}
-
-void Faults::actOnDisks() {
-  auto now = world.timer().now();
-  if (healed || now < nextOfDisks) return;
-  nextOfDisks = now + diskTimes.between(MEAN_MS / 4, MEAN_MS * 7 / 4) * kj::MILLISECONDS;
-  auto number = FIRST + ++plannedOfDisks;
-  if (!takesPart(only, number)) return;
-  auto draw = std::make_shared<Source>(random.split("fault " + std::to_string(number)));
-  draw->number = number;
-  inject(enabledOfDisks[draw->below(enabledOfDisks.size())], draw);
 }
 
 /// With a server whose disk is not sound no other may lose all that it has.

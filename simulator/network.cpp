@@ -74,7 +74,7 @@ class Network::Stream final : public storage::Sink::Server {
 
   kj::Promise<void> write(WriteContext context) override {
     check();
-    return network.timer.afterDelay(network.delay()).then([this, context]() mutable {
+    return network.timer.atTime(network.arrival(ends.first, ends.second)).then([this, context]() mutable {
       check();
       auto request = sink.writeRequest();
       request.setChunk(context.getParams().getChunk());
@@ -83,7 +83,7 @@ class Network::Stream final : public storage::Sink::Server {
   }
   kj::Promise<void> done(DoneContext) override {
     check();
-    return network.timer.afterDelay(network.delay()).then([this]() {
+    return network.timer.atTime(network.arrival(ends.first, ends.second)).then([this]() {
       check();
       return sink.doneRequest().send().ignoreResult();
     });
@@ -121,7 +121,7 @@ kj::Promise<void> Network::Line::stream(StreamContext context) {
       request.setLink(other->links[id]);
       request.setHeader(params.getHeader());
       network.imagesSent++;
-      return network.timer.afterDelay(network.delay())
+      return network.timer.atTime(network.arrival(id, to))
           .then([request = kj::mv(request)]() mutable { return request.send(); })
           .then([this, to, generation, context](auto response) mutable {
             context.getResults().setSink(
@@ -150,6 +150,10 @@ kj::Duration Network::delay() {
     takes += random.below(weather.tail / kj::MICROSECONDS) * kj::MICROSECONDS;
   }
   return takes;
+}
+
+kj::TimePoint Network::arrival(core::MemberId from, core::MemberId to) {
+  return std::max(timer.now(), way(from, to).clogged) + delay();
 }
 
 transport::Transport::Client Network::join(core::MemberId id) {
@@ -190,13 +194,25 @@ void Network::heal(core::MemberId from, core::MemberId to) {
   auto found = cuts.find({from, to});
   if (found == cuts.end()) return;
   cuts.erase(found);
-  if (!passes(from, to)) return;
-  auto& line = pair(from, to);
-  if (line.swallowed[from < to ? 0 : 1]) disconnect(from, to);
+  if (passes(from, to) && way(from, to).swallowed) disconnect(from, to);
 }
 
 void Network::healAll() {
   while (!cuts.empty()) heal(cuts.begin()->first, cuts.begin()->second);
+}
+
+void Network::clog(core::MemberId from, core::MemberId to, kj::TimePoint until) {
+  auto& clogged = way(from, to).clogged;
+  clogged = std::max(clogged, until);
+}
+
+void Network::unclog() {
+  for (auto& [ends, line] : pairs) {
+    if (clogged(ends.first, ends.second) || clogged(ends.second, ends.first)) {
+      disconnect(ends.first, ends.second);
+    }
+    for (auto& way : line.ways) way.clogged = timer.now();
+  }
 }
 
 // ------------------------------------------------------------------------------------------ links
@@ -210,8 +226,8 @@ void Network::dial(core::MemberId a, core::MemberId b) {
     auto *first = find(a), *second = find(b);
     if (first == nullptr || second == nullptr) return;
     bool both = first->started && second->started && first->wanted.count(b) &&
-                second->wanted.count(a) && passes(a, b) && passes(b, a) && !first->paused &&
-                !second->paused;
+                second->wanted.count(a) && passes(a, b) && passes(b, a) && !clogged(a, b) &&
+                !clogged(b, a) && !first->paused && !second->paused;
     if (both) return connect(a, b);
     pair(a, b).dialing = true;
     tasks.add(timer.afterDelay(REDIAL).then([this, a, b]() {
@@ -225,8 +241,10 @@ void Network::connect(core::MemberId a, core::MemberId b) {
   auto& line = pair(a, b);
   line.up = true;
   line.generation++;
-  line.swallowed[0] = line.swallowed[1] = false;
-  line.readyAt[0] = line.readyAt[1] = timer.now();
+  for (auto& way : line.ways) {
+    way.swallowed = false;
+    way.fifoAt = way.conflateAt = timer.now();
+  }
   linksOpened++;
   if (watchLinks) watchLinks(a, b, true);
   for (auto [mine, theirs] : {std::make_pair(a, b), std::make_pair(b, a)}) {
@@ -292,41 +310,47 @@ void Network::carry(Post& from, core::MemberId to, core::Link link, std::uint16_
     }));
     return;
   }
-  auto& line = pair(from.id, to);
-  auto& readyAt = line.readyAt[from.id < to ? 0 : 1];
-  readyAt = std::max(readyAt, timer.now() + delay());
+  auto& line = way(from.id, to);
+  auto& readyAt = conflates ? line.conflateAt : line.fifoAt;
+  readyAt = std::max(readyAt, arrival(from.id, to));
+  arrive(readyAt, passage, bytes);
+  if (!conflates || !random.chance(weather.conflateTwicePercent)) return;
+  readyAt = std::max(readyAt, arrival(from.id, to));
+  arrive(readyAt, depart(from.id, to, lane, passage.bytes), bytes);
+}
+
+void Network::arrive(kj::TimePoint at, const Passage& sent, kj::ArrayPtr<const capnp::word> bytes) {
   auto copy = kj::heapArray<capnp::word>(bytes.size());
   memcpy(copy.begin(), bytes.begin(), bytes.asBytes().size());
-  tasks.add(
-      timer.atTime(readyAt).then([this, a = from.id, b = to, lane, size, passage,
-                                  generation = line.generation, copy = kj::mv(copy)]() mutable {
-        passage.bytes = copy.asBytes().slice(0, size);
-        auto& line = pair(a, b);
-        auto* post = find(b);
-        // On a fifo lane what a cut swallows is the tail: nothing passes before the link is new.
-        if (post == nullptr || !line.up || line.generation != generation) {
-          return lose(passage, "the link broke");
-        }
-        auto& swallowed = line.swallowed[a < b ? 0 : 1];
-        if (!passes(a, b)) swallowed = true;
-        if (swallowed) return lose(passage, "cut");
-        if (watchParcels) {
-          passage.what = Passage::RECEIVED;
-          watchParcels(passage);
-        }
-        fold((timer.now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
-        fold(a << 16 | b << 8 | lane);
-        for (auto word :
-             kj::arrayPtr(reinterpret_cast<const std::uint64_t*>(copy.begin()), copy.size())) {
-          fold(word);
-        }
-        Post::News news{a, post->links[a], Post::News::PARCEL};
-        news.lane = lane;
-        news.bytes = kj::mv(copy);
-        news.size = size;
-        parcelsDelivered++;
-        tell(*post, kj::mv(news));
-      }));
+  auto generation = pair(sent.from, sent.to).generation;
+  tasks.add(timer.atTime(at).then([this, passage = sent, generation, copy = kj::mv(copy)]() mutable {
+    auto [a, b, size] = std::make_tuple(passage.from, passage.to, passage.bytes.size());
+    passage.bytes = copy.asBytes().slice(0, size);
+    auto& line = pair(a, b);
+    auto* post = find(b);
+    // On a fifo lane what a cut swallows is the tail: nothing passes before the link is new.
+    if (post == nullptr || !line.up || line.generation != generation) {
+      return lose(passage, "the link broke");
+    }
+    auto& swallowed = way(a, b).swallowed;
+    if (!passes(a, b)) swallowed = true;
+    if (swallowed) return lose(passage, "cut");
+    if (watchParcels) {
+      passage.what = Passage::RECEIVED;
+      watchParcels(passage);
+    }
+    fold((timer.now() - kj::origin<kj::TimePoint>()) / kj::NANOSECONDS);
+    fold(a << 16 | b << 8 | passage.lane);
+    for (auto word : kj::arrayPtr(reinterpret_cast<const std::uint64_t*>(copy.begin()), copy.size())) {
+      fold(word);
+    }
+    Post::News news{a, post->links[a], Post::News::PARCEL};
+    news.lane = passage.lane;
+    news.bytes = kj::mv(copy);
+    news.size = size;
+    parcelsDelivered++;
+    tell(*post, kj::mv(news));
+  }));
 }
 
 /// Names a parcel for whoever watches; what becomes of it is told under that name.

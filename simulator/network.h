@@ -23,8 +23,9 @@ struct Weather {
   kj::Duration most = 2 * kj::MILLISECONDS;
   double tailPercent = 0;  ///< of parcels that take up to `tail` longer
   kj::Duration tail = 500 * kj::MILLISECONDS;
-  double conflateLossPercent = 0;  ///< of parcels on conflating lanes that vanish
-  double resetPercent = 0;         ///< of parcels that break their link instead
+  double conflateLossPercent = 0;   ///< of parcels on conflating lanes that vanish
+  double conflateTwicePercent = 0;  ///< of parcels on conflating lanes that arrive twice
+  double resetPercent = 0;          ///< of parcels that break their link instead
 };
 
 /// One step of a parcel's way, for whoever watches.
@@ -56,6 +57,10 @@ class Network {
   /// Both ends hear at once that their connection is gone.
   void snap(core::MemberId a, core::MemberId b) { disconnect(a, b); }
   bool whole() const { return cuts.empty(); }
+  /// What is sent from one to the other arrives after this moment, in order; so do new links.
+  void clog(core::MemberId from, core::MemberId to, kj::TimePoint until);
+  /// What is held up is lost with its link.
+  void unclog();
 
   Weather weather;
   /// Asked before each parcel and each piece of an image leaves; false: its sender is gone.
@@ -100,8 +105,13 @@ class Network {
   struct Pair {
     bool up = false, dialing = false;
     std::uint64_t generation = 0;  ///< of the connection; what belongs to an older one is lost
-    bool swallowed[2] = {false, false};  ///< a cut took a parcel: nothing more passes on this link
-    kj::TimePoint readyAt[2] = {kj::origin<kj::TimePoint>(), kj::origin<kj::TimePoint>()};
+    /// One direction. Lanes of one mode keep their order among each other.
+    struct Way {
+      bool swallowed = false;  ///< a cut took a parcel: nothing more passes on this link
+      kj::TimePoint fifoAt = kj::origin<kj::TimePoint>(), conflateAt = kj::origin<kj::TimePoint>();
+      kj::TimePoint clogged = kj::origin<kj::TimePoint>();  ///< until then; outlives the link
+    };
+    Way ways[2];  ///< from the smaller id, from the greater
   };
   struct Errors final : kj::TaskSet::ErrorHandler {
     void taskFailed(kj::Exception&& exception) override;
@@ -118,7 +128,10 @@ class Network {
 
   Post* find(core::MemberId id);
   Pair& pair(core::MemberId a, core::MemberId b);
+  Pair::Way& way(core::MemberId from, core::MemberId to) { return pair(from, to).ways[from < to ? 0 : 1]; }
+  bool clogged(core::MemberId from, core::MemberId to) { return timer.now() < way(from, to).clogged; }
   kj::Duration delay();
+  kj::TimePoint arrival(core::MemberId from, core::MemberId to);
   void dial(core::MemberId a, core::MemberId b);
   void connect(core::MemberId a, core::MemberId b);
   void disconnect(core::MemberId a, core::MemberId b);
@@ -126,6 +139,7 @@ class Network {
   void send(Post& from, transport::Parcel::Reader parcel);
   void carry(Post& from, core::MemberId to, core::Link link, std::uint16_t lane,
              kj::ArrayPtr<const capnp::word> bytes, std::size_t size);
+  void arrive(kj::TimePoint at, const Passage& passage, kj::ArrayPtr<const capnp::word> bytes);
   Passage depart(core::MemberId from, core::MemberId to, std::uint16_t lane,
                  kj::ArrayPtr<const kj::byte> bytes);
   void lose(Passage& passage, const char* why);
