@@ -241,14 +241,15 @@ void Room::received(core::MemberId from, kj::ArrayPtr<const kj::byte> letter) {
 void Room::read(core::MemberId from, DeskLetter::Reader letter) {
   if (letter.getReady()) home.ready(from);
   if (letter.getReadable() != 0) home.readable(letter.getReadable(), letter.getIndex());
-  for (auto session : letter.getEnding()) home.ending(session);
+  for (auto end : letter.getEnding()) home.ending(end.getSession(), end.getIncarnation());
   if (letter.getHeard() != 0) home.heard(letter.getHeard());
   if (!leader.leading()) return;  // the sender hears from the desk that leads
   for (auto command : letter.getCommands()) leader.take(copyBody(command));
   auto now = environment.timer().now();
   for (auto touch : letter.getTouches()) {
-    bool lives = leader.touch(touch.getSession(), now - touch.getAgeMs() * kj::MILLISECONDS);
-    if (!lives) post.ending(from, touch.getSession());
+    auto session = touch.getSession(), incarnation = touch.getIncarnation();
+    bool lives = leader.touch(session, incarnation, now - touch.getAgeMs() * kj::MILLISECONDS);
+    if (!lives) post.ending(from, session, incarnation);
   }
   if (letter.getTold() != 0) post.heard(from, letter.getTold());
   if (letter.getRead() != 0) leader.read(from, letter.getRead());

@@ -58,7 +58,9 @@ void DeskLeader::proposeOwn(kj::Function<void(polyquorum::Operation::Builder)> f
   take(makeCommand(id, words.asBytes()), id);
 }
 
-bool DeskLeader::touch(std::uint64_t session, kj::TimePoint heard) {
+bool DeskLeader::touch(std::uint64_t session, std::uint64_t incarnation, kj::TimePoint heard) {
+  // It gets a full timeout when its attach is applied here.
+  if (ahead(incarnation) && !MUTANT("kernel.touch.ahead")) return true;
   clock.touch(session, heard);
   return !clock.closing(session) || MUTANT("kernel.touch.ending");
 }

@@ -175,12 +175,12 @@ void DeskHome::sendTouches() {
     session->heard(heardUntil);
     session->tell(touchesSent);
     if (now.leader == settings.self) {
-      session->ending = !leader.touch(id, session->touched);
+      session->ending = !leader.touch(id, session->incarnation, session->touched);
     } else {
       auto age = (timer.now() - session->touched + kj::MILLISECONDS - kj::NANOSECONDS) /
                  kj::MILLISECONDS;
       auto told = std::min<std::int64_t>(age, UINT32_MAX);
-      post.touch(now.leader, id, static_cast<std::uint32_t>(told));
+      post.touch(now.leader, id, session->incarnation, static_cast<std::uint32_t>(told));
     }
   }
   if (!touched.empty() && now.leader != settings.self) {
@@ -195,8 +195,9 @@ void DeskHome::heard(core::Nanos told) {
   if (until >= heardUntil && until <= touchesSent) heardAll(until);
 }
 
-void DeskHome::ending(std::uint64_t id) {
-  if (auto* session = find(id)) session->ending = true;
+void DeskHome::ending(std::uint64_t id, std::uint64_t incarnation) {
+  auto* session = find(id);
+  if (session != nullptr && session->incarnation == incarnation) session->ending = true;
 }
 
 /// Who waited for that is answered.

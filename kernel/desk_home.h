@@ -47,7 +47,7 @@ public:
   /// The leader has the touches that were gathered until then.
   void heard(core::Nanos told);
   /// It proposed this session's end: nothing is answered before that took place, or another leads.
-  void ending(std::uint64_t id);
+  void ending(std::uint64_t id, std::uint64_t incarnation);
   void stateReplaced();
   /// Takes nothing more.
   void close() { closed = true; }

@@ -18,10 +18,16 @@ struct DeskLetter @0xfc6cefed72964b85 {
                                    # dropped: send what is pending again.
   told     @6 :Int64;              # When the touches were gathered, by the sender's clock (ns); 0: none.
   heard    @7 :Int64;              # told of the newest touches that came; 0: none. By the leader.
-  ending   @8 :List(UInt64);       # Sessions among those whose end is on its way already.
+  ending   @8 :List(Ending);       # Sessions among those whose end is on its way already.
 
   struct Touch @0xaf2b30cad7bc7ead {
     session @0 :UInt64;
     ageMs   @1 :UInt32;            # How long ago, when this was sent.
+    incarnation @2 :UInt64;        # Of the session. The leader may not have applied it yet.
+  }
+
+  struct Ending @0xc94f0dd85e0a7c31 {
+    session     @0 :UInt64;
+    incarnation @1 :UInt64;        # As the touch had it.
   }
 }

@@ -111,6 +111,7 @@ DeskLeader::Verdict DeskLeader::judge(const Command& command) {
     if (ticketsApplied.has(command.sequence)) return Verdict::DROP;
     return ticketsHere.insert(command.sequence).second ? Verdict::PROPOSE : Verdict::DROP;
   }
+  if (ahead(command.incarnation) && !MUTANT("kernel.command.ahead")) return Verdict::LATER;
   // Its end is on its way: it is answered sessionExpired where that is applied. If this node stops
   // leading before, the command is sent again to the next leader.
   if (clock.closing(command.session) && !MUTANT("M27")) return Verdict::DROP;

@@ -64,7 +64,7 @@ public:
   void take(BodyRef body, const CommandId& id);
   void read(core::MemberId home, std::uint64_t barrier);
   /// False if its end is on its way: that sign came too late.
-  bool touch(std::uint64_t session, kj::TimePoint heard);
+  bool touch(std::uint64_t session, std::uint64_t incarnation, kj::TimePoint heard);
 
   /// Also while not leading.
   void applied(core::Index index, kj::Maybe<polyquorum::Body::Reader> body,
@@ -96,6 +96,9 @@ private:
   Verdict judge(const Command& command);
   void admit(Command command);
   void admitEarly();
+  /// The sender has applied the attach, this node has not yet: a follower may find an entry decided
+  /// before its leader does.
+  bool ahead(std::uint64_t incarnation) { return incarnation > host.state().index(); }
   Turn* turnOf(std::uint64_t session, std::uint64_t incarnation);
   void pump();
   void propose(Command command);

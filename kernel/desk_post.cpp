@@ -24,8 +24,9 @@ void DeskPost::command(core::MemberId to, BodyRef body) {
   bags[to].commands.push_back(kj::mv(body));
 }
 
-void DeskPost::touch(core::MemberId to, std::uint64_t session, std::uint32_t ageMs) {
-  bags[to].touches.push_back({session, ageMs});
+void DeskPost::touch(core::MemberId to, std::uint64_t session, std::uint64_t incarnation,
+                     std::uint32_t ageMs) {
+  bags[to].touches.push_back({session, incarnation, ageMs});
 }
 
 void DeskPost::read(core::MemberId to, std::uint64_t barrier) {
@@ -61,7 +62,7 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
   }
   bool whole = last == bag.commands.size();
   auto touches = whole ? bag.touches.size() : 0;
-  auto more = touches * 2 + bag.ending.size();
+  auto more = touches * 3 + bag.ending.size() * 2;
   capnp::MallocMessageBuilder message(bytes / sizeof(capnp::word) + more + 32);
   auto letter = message.initRoot<DeskLetter>();
   if (last > first) {
@@ -72,6 +73,7 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
     auto list = letter.initTouches(touches);
     for (std::size_t i = 0; i < touches; i++) {
       list[i].setSession(bag.touches[i].session);
+      list[i].setIncarnation(bag.touches[i].incarnation);
       list[i].setAgeMs(bag.touches[i].ageMs);
     }
     letter.setTold(bag.told);
@@ -81,7 +83,10 @@ std::size_t DeskPost::sendSome(core::MemberId to, const Bag& bag, std::size_t fi
   letter.setIndex(bag.index);
   letter.setHeard(bag.heard);
   auto ending = letter.initEnding(bag.ending.size());
-  for (unsigned i = 0; i < ending.size(); i++) ending.set(i, bag.ending[i]);
+  for (unsigned i = 0; i < ending.size(); i++) {
+    ending[i].setSession(bag.ending[i].session);
+    ending[i].setIncarnation(bag.ending[i].incarnation);
+  }
   letter.setReady(bag.ready);
   auto words = capnp::messageToFlatArray(message);
   auto view = words.asBytes();

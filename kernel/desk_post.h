@@ -24,11 +24,13 @@ public:
   void down(core::MemberId peer);
 
   void command(core::MemberId to, BodyRef body);
-  void touch(core::MemberId to, std::uint64_t session, std::uint32_t ageMs);
+  void touch(core::MemberId to, std::uint64_t session, std::uint64_t incarnation, std::uint32_t ageMs);
   /// After the touches that were gathered now.
   void told(core::MemberId to, core::Nanos at) { bags[to].told = at; }
   void heard(core::MemberId to, core::Nanos told) { bags[to].heard = told; }
-  void ending(core::MemberId to, std::uint64_t session) { bags[to].ending.push_back(session); }
+  void ending(core::MemberId to, std::uint64_t session, std::uint64_t incarnation) {
+    bags[to].ending.push_back({session, incarnation});
+  }
   void read(core::MemberId to, std::uint64_t barrier);
   void readable(core::MemberId to, std::uint64_t barrier, core::Index index);
   void ready(core::MemberId to);
@@ -40,8 +42,11 @@ public:
 
 private:
   struct Touch {
-    std::uint64_t session;
+    std::uint64_t session, incarnation;
     std::uint32_t ageMs;
+  };
+  struct Ending {
+    std::uint64_t session, incarnation;
   };
   struct Bag {
     std::vector<BodyRef> commands;
@@ -49,7 +54,7 @@ private:
     std::uint64_t read = 0, readable = 0;
     core::Index index = 0;
     core::Nanos told = 0, heard = 0;
-    std::vector<std::uint64_t> ending;
+    std::vector<Ending> ending;
     bool ready = false;
   };
 

@@ -14,6 +14,15 @@ constexpr std::size_t TAIL_DECIDED = 1 << 16;    // decided entries kept for fet
 
 std::uint64_t bytesOf(const core::Entry& entry) { return ENTRY_BYTES + entry.body.bytes; }
 
+/// What n of these reach, n > 0; 0 if there are fewer.
+template <typename Number>
+Number nthGreatest(std::vector<Number>& numbers, std::size_t n) {
+  if (numbers.size() < n) return 0;
+  auto nth = numbers.begin() + (n - 1);
+  std::nth_element(numbers.begin(), nth, numbers.end(), std::greater<>());
+  return *nth;
+}
+
 }  // namespace
 
 void Leader::propose(const core::Proposal& proposal) {
@@ -62,16 +71,26 @@ void Leader::countAcks() {
   for (auto& [peer, session] : sessions) {
     if (session.voter() && session.stage == FOLLOWS) acked.push_back(session.acked);
   }
-  auto needed = ledger.quorum() - MUTANT("zab.quorum.acks");
-  if (acked.size() < needed) return;
-  auto nth = acked.begin() + (needed - 1);
-  std::nth_element(acked.begin(), nth, acked.end(), std::greater<>());
-  if (*nth <= std::max(ledger.committed(), historyEnd)) return;
+  auto held = nthGreatest(acked, ledger.quorum() - MUTANT("zab.quorum.acks"));
+  if (held <= std::max(ledger.committed(), historyEnd)) return;
   // All undecided entries are in the tail.
-  for (auto index = ledger.committed() + 1; index <= *nth; index++) {
+  for (auto index = ledger.committed() + 1; index <= held; index++) {
     undecidedBytes -= bytesOf(tail[index - tail.front().index]);
   }
-  ledger.commit(*nth);
+  ledger.commit(held);
+}
+
+/// Up to where the disks of so many others hold this epoch's entries that this voter's own makes them
+/// a quorum's.
+core::Index Leader::heldBeside(const Session& session) const {
+  if (!session.voter() || session.stage != FOLLOWS || phase != LEADING) return 0;
+  std::vector<core::Index> acked;
+  for (auto& [peer, other] : sessions) {
+    if (&other != &session && other.voter() && other.stage == FOLLOWS) acked.push_back(other.acked);
+  }
+  if (MUTANT("zab.quorum.held")) acked.push_back(session.next - 1);
+  auto held = nthGreatest(acked, ledger.quorum() - 1);
+  return held > historyEnd ? held : 0;
 }
 
 // ---------------------------------------------------------------------------------------- sending
@@ -107,11 +126,22 @@ void Leader::pump(Session& session) {
     ledger.send(letter(session.caller.peer, session.caller.link, NEW_LEADER,
                        {session.caller.session, epoch, session.next - 1}));
   }
-  if (session.stage == FOLLOWS && session.commitTold < ledger.committed()) {
-    session.commitTold = ledger.committed();
-    ledger.send(letter(session.caller.peer, session.caller.link, COMMIT,
-                       {session.caller.session, epoch, ledger.committed()}));
+  if (session.stage == FOLLOWS) tell(session);
+}
+
+/// What is decided, unless the learner found that by itself; what it will find when its disk is done.
+void Leader::tell(Session& session) {
+  auto& caller = session.caller;
+  auto committed = ledger.committed();
+  if (session.commitTold < committed && std::min(session.acked, session.heldTold) < committed) {
+    ledger.send(letter(caller.peer, caller.link, COMMIT, {caller.session, epoch, committed}));
   }
+  session.commitTold = committed;
+  auto held = heldBeside(session);
+  if (held <= std::max(session.heldTold, committed)) return;
+  session.heldTold = held;
+  heldTold = std::max(heldTold, held);
+  ledger.send(letter(caller.peer, caller.link, HELD, {caller.session, epoch, held}));
 }
 
 void Leader::sendEntries(Session& session, std::vector<core::Entry>&& entries) {
@@ -119,6 +149,11 @@ void Leader::sendEntries(Session& session, std::vector<core::Entry>&& entries) {
   core::Index commit = follows ? ledger.committed() : 0;
   auto sent = letter(session.caller.peer, session.caller.link,
                      session.voter() ? ENTRIES : INFORM, {session.caller.session, epoch, commit});
+  if (session.voter()) {
+    session.heldTold = std::max(session.heldTold, heldBeside(session));
+    heldTold = std::max(heldTold, session.heldTold);
+    sent.numbers.push_back(session.heldTold);
+  }
   std::uint64_t bytes = 0;
   for (auto& entry : entries) bytes += bytesOf(entry);
   session.next = entries.back().index + 1;
@@ -175,27 +210,27 @@ void Leader::startRound() {
   if (newReads.empty() || roundLast - roundConfirmed >= ROUNDS_IN_FLIGHT) return;
   roundLast++;
   for (auto token : newReads) {
+    // What a follower may have found decided before this node did counts, too.
+    auto index = std::max(ledger.committed(), MUTANT("zab.read.held") ? 0 : heldTold);
     if (MUTANT("M13")) ledger.readable(token, ledger.committed());
-    else reads.push_back({token, ledger.committed(), roundLast});
+    else reads.push_back({token, index, roundLast});
   }
   newReads.clear();
   pingNow = true;
 }
 
 void Leader::confirmReads() {
-  if (roundConfirmed == roundLast) return;
+  if (roundConfirmed == roundLast && reads.empty()) return;
   std::vector<std::uint64_t> rounds;
   for (auto& [peer, session] : sessions) {
     if (!session.voter() || session.stage != FOLLOWS) continue;
     rounds.push_back(peer == ledger.self() ? roundLast : session.round);
   }
-  auto needed = ledger.quorum() - MUTANT("zab.quorum.reads");
-  if (rounds.size() < needed) return;
-  auto nth = rounds.begin() + (needed - 1);
-  std::nth_element(rounds.begin(), nth, rounds.end(), std::greater<>());
-  roundConfirmed = std::max(roundConfirmed, *nth);
+  auto answered = nthGreatest(rounds, ledger.quorum() - MUTANT("zab.quorum.reads"));
+  roundConfirmed = std::max(roundConfirmed, answered);
   auto round = roundConfirmed + MUTANT("zab.round.read");
-  while (!reads.empty() && reads.front().round <= round) {
+  while (!reads.empty() && reads.front().round <= round &&
+         reads.front().index <= ledger.committed()) {
     ledger.readable(reads.front().token, reads.front().index);
     reads.pop_front();
   }
@@ -222,11 +257,7 @@ core::Nanos Leader::quorumHeardAt() const {
     if (!session.voter() || session.stage < needed) continue;
     heard.push_back(peer == ledger.self() ? ledger.now : session.heardAt);
   }
-  auto enough = ledger.quorum() - MUTANT("zab.quorum.heard");
-  if (heard.size() < enough) return 0;
-  auto nth = heard.begin() + (enough - 1);
-  std::nth_element(heard.begin(), nth, heard.end(), std::greater<>());
-  return *nth;
+  return nthGreatest(heard, ledger.quorum() - MUTANT("zab.quorum.heard"));
 }
 
 void Leader::checkClocks() {

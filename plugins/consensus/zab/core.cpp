@@ -55,7 +55,9 @@ void Zab::on(const core::Received& event) {
     case UP_TO_DATE:
     case COMMIT:
     case PING:
-    case PULL: return learner.hear(letter);
+    case PULL:
+    case HELD: return learner.hear(letter);
+    case DURABLE: return learner.durable(letter);
     case BYE: {
       auto waiting = callers.find(letter.peer);
       bool known = waiting != callers.end() && waiting->second.link == letter.link &&

@@ -18,7 +18,7 @@ void Leader::leave() {
   newReads.clear();
   sessions.clear();
   tail.clear();
-  undecidedBytes = 0;
+  undecidedBytes = heldTold = 0;
   appended = acksChanged = false;
   heir.reset();
   heirUntil = core::NEVER;

@@ -73,7 +73,8 @@ private:
     Report report;
     core::Index next = 0;              // to be sent next
     core::Index acked = 0;             // durable there
-    core::Index commitTold = 0;
+    core::Index commitTold = 0;        // it knows, or will when its disk is done
+    core::Index heldTold = 0;
     std::deque<std::pair<core::Index, std::uint64_t>> inFlight;   // last index, bytes
     std::uint64_t inFlightBytes = 0;
     core::Token fetch = 0;             // 0: none outstanding
@@ -110,6 +111,7 @@ private:
   // Broadcast.
   std::deque<core::Entry> tail;        // undecided entries, and what a fetch will not bring
   std::uint64_t undecidedBytes = 0;
+  core::Index heldTold = 0;            // the most that anyone was told: it may be decided there
   bool appended = false, acksChanged = false, pingNow = false;
   std::vector<core::Token> newReads;
   std::deque<WaitingRead> reads;
@@ -148,7 +150,9 @@ private:
   // Broadcast.
   void acknowledge(Session& session, core::Index index);
   void countAcks();
+  core::Index heldBeside(const Session& session) const;
   void pump(Session& session);
+  void tell(Session& session);
   void sendEntries(Session& session, std::vector<core::Entry>&& entries);
   core::Index limit(const Session& session) const;
   void shortenTail();

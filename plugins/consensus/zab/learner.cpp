@@ -14,7 +14,7 @@ void Learner::join(core::MemberId leader) {
   epoch = 0;
   joinedAt = heardAt = progressAt = ledger.now;
   progressSeen = 0;
-  leaderCommit = 0;
+  leaderCommit = held = durableTo = 0;
   ackDue = false;
   ledger.stand(core::Standing::CLAIMING, 0, 0);
   call();
@@ -77,10 +77,17 @@ void Learner::hear(const core::Letter& letter) {
     case NEW_LEADER: return onNewLeader(numbers[2]);
     case UP_TO_DATE: return onUpToDate(numbers[2]);
     case COMMIT: leaderCommit = std::max(leaderCommit, numbers[2]); return;
+    case HELD: held = std::max(held, numbers[2]); return;
     case PING: return onPing(letter);
     case PULL: return onPull(numbers[2]);
     default: return fail("unexpected_letter");
   }
+}
+
+void Learner::durable(const core::Letter& letter) {
+  bool ours = stage != IDLE && letter.peer == ledger.self() && letter.numbers[0] == session &&
+              letter.numbers[1] == epoch;
+  if (ours) durableTo = std::max(durableTo, letter.numbers[2]);
 }
 
 void Learner::heard() {
@@ -174,6 +181,7 @@ void Learner::onEntries(const core::Letter& letter) {
   }
   ackDue = true;
   leaderCommit = std::max(leaderCommit, letter.numbers[2]);
+  if (letter.kind == ENTRIES) held = std::max(held, letter.numbers[3]);
 }
 
 void Learner::onNewLeader(core::Index index) {
@@ -234,9 +242,16 @@ void Learner::finish() {
   } else if (ackDue) {
     claim(ACK, {session, epoch, ledger.last().index});
   }
+  if (ackDue && ledger.votes()) {
+    auto own = letter(ledger.self(), 0, DURABLE, {session, epoch, ledger.last().index});
+    if (MUTANT("zab.persist.durable")) ledger.send(std::move(own));
+    else ledger.claim(std::move(own));
+  }
   ackDue = false;
   if (stage == FOLLOWING && MUTANT("M6")) ledger.commit(ledger.last().index);
-  if (stage == FOLLOWING) ledger.commit(std::min(leaderCommit, ledger.last().index));
+  // Decided is what a quorum's disks hold, whoever counts them: the leader's COMMIT would come later.
+  auto decided = std::max(leaderCommit, std::min(held, durableTo));
+  if (stage == FOLLOWING) ledger.commit(std::min(decided, ledger.last().index));
 }
 
 core::Nanos Learner::wakeAt() const {

@@ -28,6 +28,8 @@ public:
   void peerDown(core::MemberId peer, core::Link link);
   /// A well-formed letter of a leader.
   void hear(const core::Letter& letter);
+  /// A well-formed letter that this node wrote to itself when it acknowledged.
+  void durable(const core::Letter& letter);
   void fetched(const core::Fetched& fetched);
   void arrived(const core::SnapshotArrived& snapshot);
   void sent(const core::SnapshotSent& snapshot);
@@ -60,6 +62,8 @@ private:
   core::Nanos joinedAt = 0, heardAt = 0, progressAt = 0, aliveToldAt = 0;
   std::uint64_t progressSeen = 0;
   core::Index leaderCommit = 0;
+  core::Index held = 0;              // by a quorum's disks, once this node's has it
+  core::Index durableTo = 0;         // what this session acknowledged and the disk has
   bool ackDue = false;
   std::optional<Serving> serving;
   std::optional<core::Position> early;   // a snapshot that overtook the letter about it

@@ -16,10 +16,11 @@ struct Shape {
 
 const Shape SHAPES[] = {
     {"nothing", 0},      {"follower_info", 4}, {"leader_info", 2}, {"ack_epoch", RUNS_AT + 2},
-    {"sync", 5},         {"position", RUNS_AT + 2}, {"entries", 3, true}, {"new_leader", 3},
+    {"sync", 5},         {"position", RUNS_AT + 2}, {"entries", 4, true}, {"new_leader", 3},
     {"ack_leader", 3},   {"up_to_date", 3},    {"ack", 3},         {"commit", 3},
     {"ping", 5},         {"pong", 3},          {"bye", 3},         {"refuse", 2},
-    {"pull", 3},         {"pulled", 2, true},  {"inform", 3, true}};
+    {"pull", 3},         {"pulled", 2, true},  {"inform", 3, true},
+    {"held", 3},         {"durable", 3}};
 
 }  // namespace
 

@@ -17,7 +17,7 @@ enum Kind : std::uint16_t {
   ACK_EPOCH = 3,      ///< learner: session, epoch, 1 if the promise counts, report
   SYNC = 4,           ///< leader: session, epoch, mode, stamp, index: equal up to there
   POSITION = 5,       ///< learner, after a snapshot: session, epoch, 0, report
-  ENTRIES = 6,        ///< leader: session, epoch, commit; the next entries
+  ENTRIES = 6,        ///< leader: session, epoch, commit, held (as HELD); the next entries
   NEW_LEADER = 7,     ///< leader: session, epoch, index: this is the whole history
   ACK_LEADER = 8,     ///< learner: session, epoch, index: history and view are durable
   UP_TO_DATE = 9,     ///< leader: session, epoch, commit: the epoch is established
@@ -29,7 +29,9 @@ enum Kind : std::uint16_t {
   REFUSE = 15,        ///< learner: session, epoch it will not go below
   PULL = 16,          ///< leader to the owner of the best history: session, epoch, from
   PULLED = 17,        ///< its answer: session, epoch; entries, none while a snapshot travels
-  INFORM = 18,        ///< leader to a learner without vote: as ENTRIES, all of them decided
+  INFORM = 18,        ///< leader to a learner without vote: session, epoch, commit; decided entries
+  HELD = 19,          ///< leader: session, epoch, index: with the learner's own disk a quorum's hold it
+  DURABLE = 20,       ///< learner to itself: session, epoch, index: durable up to there
 };
 
 enum Mode : std::uint64_t { DIFF = 0, TRUNC = 1, SNAP = 2 };

@@ -29,7 +29,8 @@ TEST_CASE("zab: the proposals of one step travel in one letter to each follower"
 
   CHECK(cluster.kinds[ENTRIES] == 2);
   CHECK(cluster.kinds[ACK] == 3);   // one of them to itself
-  CHECK(cluster.kinds[COMMIT] == 2);
+  CHECK(cluster.kinds[HELD] == 2);
+  CHECK(cluster.kinds[COMMIT] <= 1);  // to the one whose disk was last
   CHECK(cluster.decided() == 60);
 }
 
