@@ -80,6 +80,10 @@ void Disk::sync(Inode& inode, bool remember) {
   };
   if (std::any_of(inode.touched.begin(), inode.touched.end(), holds)) inode.dataSyncs++;
   inode.syncs++;
+  rest(inode, remember);
+}
+
+void Disk::rest(Inode& inode, bool remember) {
   auto* old = inode.before.data();
   for (auto number : inode.touched) {
     inode.isTouched[number] = false;
@@ -126,7 +130,7 @@ void Disk::lose(Inode& inode) {
   if (inode.size < inode.bytes.size()) {
     memset(inode.bytes.data() + inode.size, 0, inode.bytes.size() - inode.size);
   }
-  sync(inode, false);
+  rest(inode, false);  // durable, but not called so: what a torn write left follows nobody
 }
 
 void Disk::crash() {

@@ -123,6 +123,8 @@ class Disk {
   static std::size_t read(const Inode& inode, std::uint64_t offset, kj::ArrayPtr<kj::byte> out);
   static void resize(Inode& inode, std::uint64_t size);
   static void sync(Inode& inode, bool remember);
+  /// What its sectors hold now, they keep.
+  static void rest(Inode& inode, bool remember);
   void lose(Inode& inode);
   bool goesAstray(const std::string& file, const std::shared_ptr<Inode>& inode,
                   std::uint64_t offset, kj::ArrayPtr<const kj::byte> data);

@@ -90,6 +90,8 @@ const std::vector<Mutant>& mutants() {
        "seed 940000052", {"node", "storage"}, true, "file_storage_test"},
       {"storage.image.named", "an image gets its name when an earlier adoption is durable",
        "seed 860017242", {"storage"}, true, "file_storage_test"},
+      {"storage.image.twice", "a stage of the position of the image in use takes its place, whole or torn",
+       "seed 1200047488", {"storage", "node"}, true, "file_storage_test"},
       {"kernel.sync.identity", "the identity is written and not synced", "sync", {"node", "liveness"}},
 
       // A quorum less one.

@@ -260,6 +260,38 @@ TEST_CASE("file storage: a durable adoption names its own image, not the next on
   CHECK(life.storage.image() == "three");
 }
 
+TEST_CASE("file storage: a torn stage never takes the place of the image in use (seed 1200047488)") {
+  FaultDisk disk;
+  const std::string named = "snapshot-0000000000000003";
+  {
+    Life life(disk);
+    life.storage.open();
+    life.storage.write({.entries = entriesOf(1, 9, 1), .next = {{0, 0}}});
+    life.storage.stage({1, 3}, "three");
+    life.storage.write({.base = {1, 3}});
+    for (int i = 0; i < 8; i++) kj::evalLast([]() {}).wait(life.scope);
+    REQUIRE(disk.names.count(named) == 1);
+  }
+  // One more of the same position was on its way; of its bytes the power took some.
+  auto torn = std::make_shared<polyquorum::conformance::FaultFile>(*disk.names[named]);
+  auto text = std::search(torn->now.begin(), torn->now.end(), "three", "three" + 5);
+  REQUIRE(text != torn->now.end());
+  *text = 0;
+  torn->durable = torn->now;
+  disk.names[named + ".2.staging"] = torn;
+  SECTION("the image has its name") {}
+  SECTION("the power went before it got its name") {
+    disk.names[named + ".7.staging"] = disk.names[named];
+    disk.names.erase(named);
+  }
+  for (int lives = 0; lives < 2; lives++) {
+    Life life(disk);
+    CHECK(life.storage.open().snapshot == At{1, 3});
+    CHECK(life.storage.image() == "three");
+  }
+  CHECK(disk.names.count(named + ".2.staging") == 0);
+}
+
 TEST_CASE("file storage: a file whose twin contexts were torn is begun again (seeds 940000052, 940011892)") {
   const std::map<std::string, std::string> small{{"walSize", "64KiB"}};
   FaultDisk disk;

@@ -108,7 +108,11 @@ Snapshots::~Snapshots() noexcept(false) {}
 
 void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
                         std::vector<std::string>& findings) {
-  for (auto& name : directory->listNames()) {
+  auto names = directory->listNames();
+  // What has its name is in use; of several staged at one position only one was adopted.
+  std::stable_partition(names.begin(), names.end(), [](auto& name) { return !name.endsWith(STAGING); });
+  std::vector<std::string> doubts;
+  for (auto& name : names) {
     if (!name.startsWith(PREFIX)) continue;
     bool staging = name.endsWith(STAGING);
     try {
@@ -121,17 +125,17 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
         bool wanted = std::any_of(adopted.begin(), adopted.end(), [&](auto& position) {
           return position.index == image.index && position.stamp == image.stamp;
         });
-        if (!wanted) {
+        bool known = std::any_of(images.begin(), images.end(),
+                                 [&](auto& other) { return other.index == image.index; });
+        if (!wanted || (known && !MUTANT("storage.image.twice"))) {
           directory->remove(pathOf(name));
           continue;
         }
+        if (!proven(image, doubts) && !MUTANT("storage.image.twice")) continue;
         image.name = imageName(image.index);
         directory->transfer(pathOf(image.name), kj::WriteMode::CREATE | kj::WriteMode::MODIFY,
                             pathOf(name), kj::TransferMode::MOVE);
       }
-      images.erase(std::remove_if(images.begin(), images.end(),
-                                  [&](auto& other) { return other.index == image.index; }),
-                   images.end());
       images.push_back(kj::mv(image));
     } catch (const kj::Exception& e) {
       bool used = std::any_of(adopted.begin(), adopted.end(), [&](auto& position) {
@@ -145,6 +149,8 @@ void Snapshots::recover(const std::vector<Catalog::Adopted>& adopted,
     }
   }
   std::sort(images.begin(), images.end(), [](auto& a, auto& b) { return a.index < b.index; });
+  bool found = adopted.empty() || (!images.empty() && images.back().index >= adopted.back().index);
+  if (!found) findings.insert(findings.end(), doubts.begin(), doubts.end());
   while (!images.empty() && !proven(images.back(), findings)) {
     // A person may want to look at it; nobody here will again.
     auto& name = images.back().name;
