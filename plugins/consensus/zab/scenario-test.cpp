@@ -312,4 +312,30 @@ TEST_CASE("zab: a deposed leader answers no read (ZOOKEEPER-1675)") {
   CHECK(cluster.at(3).refused[0].token == elsewhere);
 }
 
+TEST_CASE("zab: an answer to an earlier round of pings confirms no later read (M14, etcd #20418)") {
+  Cluster cluster(3);
+  REQUIRE(cluster.startUnder(1));
+  cluster.propose(1, 5);
+  cluster.run(20 * MS);
+  for (core::MemberId other : {2, 3}) cluster.stall(other, 1);
+  auto early = cluster.read(1);
+  cluster.run(20 * MS);  // both answered; the answers are on their way
+  for (core::MemberId other : {2, 3}) cluster.stall(1, other);
+  cluster.onSend = [](core::MemberId, const core::Letter& letter) { return letter.kind != BYE; };
+  REQUIRE(cluster.electAmong(2, 3));
+  cluster.propose(2, 5);
+  cluster.run(20 * MS);
+  REQUIRE(cluster.leads(1));
+
+  auto late = cluster.read(1);
+  cluster.run(20 * MS);
+  cluster.onSend = [](core::MemberId from, const core::Letter&) { return from != 1; };
+  cluster.release();
+  cluster.run(20 * MS);
+
+  REQUIRE(cluster.at(1).readable.size() == 1);
+  CHECK(cluster.at(1).readable[0].token == early);
+  CHECK(cluster.at(1).readable[0].token != late);
+}
+
 }  // namespace polyquorum::zab
