@@ -73,6 +73,26 @@ TEST_CASE("zab: a higher epoch fences an established leader, which lets its owne
   CHECK(cluster.at(1).standing.fence == 41);
 }
 
+TEST_CASE("zab: a learner refuses an epoch below what it promised, whatever its leader took it for") {
+  Cluster cluster(3);
+  cluster.at(3).disk.facts["accepted"] = 40;
+  cluster.start(1);
+  cluster.start(3);
+  core::Letter call;
+  cluster.onSend = [&](core::MemberId, const core::Letter& letter) {
+    if (letter.kind == FOLLOWER_INFO) call = letter;
+    return letter.kind != FOLLOWER_INFO;
+  };
+  cluster.nominate(3, 1);
+  cluster.run(20 * MS);
+  REQUIRE(call.kind == FOLLOWER_INFO);
+  cluster.tell(3, core::Received{letter(1, call.link, LEADER_INFO, {call.numbers[0], 39})});
+  cluster.run(20 * MS);
+  CHECK(cluster.kinds[REFUSE] == 1);
+  CHECK(cluster.kinds[ACK_EPOCH] == 0);
+  CHECK(cluster.heardOf(3, core::Feedback::LOST));
+}
+
 TEST_CASE("zab: epochs are 64 bits wide (ZOOKEEPER-1277)") {
   Cluster cluster(3);
   for (auto& [id, server] : cluster.all()) {
@@ -152,7 +172,8 @@ TEST_CASE("zab: malformed and misplaced letters are noted and do no harm (ZOOKEE
     // A hostile voter may lie about what it holds; that is not in the fault model.
     bool lie = letter.kind == ACK || letter.kind == ACK_LEADER || letter.kind == ACK_EPOCH ||
                letter.kind == COMMIT || letter.kind == PING || letter.kind == ENTRIES ||
-               letter.kind == INFORM || letter.kind == UP_TO_DATE || letter.kind == PULLED;
+               letter.kind == INFORM || letter.kind == UP_TO_DATE || letter.kind == PULLED ||
+               letter.kind == HELD;
     if (lie && letter.numbers.size() > 2) letter.numbers[0] = 1000 + i;
     cluster.tell(to, core::Received{letter});
     cluster.run(MS);
