@@ -96,7 +96,7 @@ void addSimulate(CLI::App& app, Context& context) {
       ->capture_default_str();
   verb->add_option("--seconds", wish->run.seconds, "Simulated seconds with faults")
       ->capture_default_str();
-  verb->add_option("--only", wish->only, "Only these of the seed's faults: 3,7,9, or none");
+  verb->add_option("--only,--faults", wish->only, "Only these of the seed's faults: 3,7,9, or none");
   verb->add_option("--clients", wish->clients, "Only these of the clients 0 to 7, or none");
   verb->add_option("--config", wish->run.configFile,
                    "Simulate this cluster instead of one drawn from the seed");
