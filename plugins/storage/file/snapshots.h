@@ -32,7 +32,8 @@ public:
 
   /// Offload, at open. Finishes the renames of adopted ones that are whole, deletes what was staged
   /// and not adopted, or at the position of one that has its name, skips files that are not whole.
-  /// The newest is read to its end; a rotten one is put aside, and the one before is in use. Lines about what was wrong go to findings.
+  /// The newest is read to its end; a rotten one is put aside, and the one before is in use. Lines
+  /// about what was wrong go to findings.
   void recover(const std::vector<Catalog::Adopted>& adopted, std::vector<std::string>& findings);
 
   /// Index of the snapshot in use, 0: none.
