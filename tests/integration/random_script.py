@@ -2,6 +2,7 @@
 # Random scripts of client requests, equal for equal seeds: good and bad paths, versions, ACLs,
 # flags, multis and broken bodies. What is done with them lies in differential.py.
 import random
+import re
 
 from cluster import wire
 
@@ -11,6 +12,8 @@ BOB = "bob:j5SUXQNftyNJx2Lmg+5AJbHfAwQ="      # base64(sha1("bob:one"))
 INVALID_PATHS = ["", "x", "a/b", "/a/", "/a//b", "//", "/a/.", "/a/..", "/a/../b", "/./a", "/\0",
                  "/a\1", "/\x1f", "/\x7f", "/\ufff1", "/\ue000", "/zookeeper", "/zookeeper/quota",
                  "/zookeeper/config", "/zookeeper/quota/a", "/zookeeper/x", "/\u00e4", "/ ", "/."]
+# A part of a multi that ends with a flag for a TTL: a create that has none (behind it the next header).
+TTL_FLAG_IN_MULTI = re.compile(rb"\0\0\0[\5\6](\0\0\0.|\xff{4})[\0\1]\xff{4}", re.DOTALL)
 
 
 class Step:
@@ -50,9 +53,15 @@ class Script:
         step = Step(client)
         while len(step.requests) < count:
             step.requests.append(self.request(client))
-            if step.requests[-1][0] == wire.SET_ACL:
-                break  # 3.8.0 checks what is pipelined behind it against the old or the new ACL
+            if self.confuses_pipeline(*step.requests[-1][:2]):
+                break
         return [step]
+
+    def confuses_pipeline(self, kind, body):
+        """Whether 3.8.0 may answer what is pipelined behind this one way or the other. It checks that
+        against the old or the new ACL. A multi that ends in a class cast exception (docs/compatibility.md)
+        is not taken back there: until it is answered, what its parts deleted is missing."""
+        return kind == wire.SET_ACL or kind == wire.MULTI and TTL_FLAG_IN_MULTI.search(body)
 
     def fatal(self):
         """A request after which the server closes the connection."""

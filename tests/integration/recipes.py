@@ -31,6 +31,12 @@ def in_threads(*functions):
     return results
 
 
+def contenders_of(recipe):
+    """kazoo asks for them only once, even with a command_retry, and fails with a lost connection."""
+    client = recipe.client if hasattr(recipe, "client") else recipe.lock.client
+    return client.retry(recipe.contenders)
+
+
 def lock(clients, path):
     inside, most, turns = [], [0], []
 
@@ -47,7 +53,7 @@ def lock(clients, path):
     holder.acquire()
     waiting = clients[1].Lock(path, "waiting")
     refused = waiting.acquire(blocking=False)
-    contenders = holder.contenders()
+    contenders = contenders_of(holder)
     holder.release()
     return {"turns": sorted(turns), "together": most[0], "refused": refused,
             "contenders": contenders}
@@ -82,7 +88,7 @@ def election(clients, path):
     reigns, elections = [], [c.Election(path, n) for n, c in zip("abc", clients)]
     in_threads(*(lambda e=e, n=n: e.run(lambda: reigns.append(n))
                  for n, e in zip("abc", elections)))
-    return {"reigns": sorted(reigns), "left": elections[0].contenders()}
+    return {"reigns": sorted(reigns), "left": contenders_of(elections[0])}
 
 
 def barrier(clients, path):
