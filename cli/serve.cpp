@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include "cli/output.h"
+#include "kernel/arena.h"
 #include "kernel/event_port.h"
 #include "kernel/loader.h"
 #include "kernel/node.h"
@@ -78,6 +79,7 @@ Exit serve(const kernel::Config& given, const ServeSettings& settings) {
   auto config = kernel::completed(given, wiring);
   auto& row = rowOf(config, settings.id);
   signal(SIGPIPE, SIG_IGN);
+  kernel::useArena();
   kernel::EventPort port;
   port.setBusyPoll(config.loop.busyPollUs * kj::MICROSECONDS);
   kj::EventLoop loop(port);

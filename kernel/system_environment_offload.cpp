@@ -4,11 +4,11 @@
 #include "kernel/system_environment_offload.h"
 #include <kj/debug.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <deque>
 #include <mutex>
-#include <semaphore>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -25,11 +25,12 @@ struct Job {
 }  // namespace
 
 struct OffloadThread::State {
-  explicit State(boost::asio::io_context& io) : io(io) {}
+  explicit State(boost::asio::io_context& io) : io(io) { sem_init(&news, 0, 0); }
+  ~State() { sem_destroy(&news); }
 
   boost::asio::io_context& io;
   std::mutex mutex;
-  std::binary_semaphore news{0};                          ///< released once for each sleep
+  sem_t news;  ///< posted once for each sleep; not std's, which yields some times before it sleeps
   std::deque<std::unique_ptr<Job>> waiting;               ///< guarded
   std::vector<std::unique_ptr<Job>> done;                 ///< guarded
   bool sleeping = false, posted = false, closed = false;  ///< guarded
@@ -64,7 +65,8 @@ void work(const std::shared_ptr<State>& state) {
     while (state->waiting.empty() && !state->closed) {
       state->sleeping = true;
       lock.unlock();
-      state->news.acquire();
+      while (sem_wait(&state->news) != 0) {  // interrupted
+      }
       lock.lock();
     }
     if (state->closed) return;
@@ -95,7 +97,7 @@ OffloadThread::~OffloadThread() noexcept(false) {
     state->closed = true;
     asleep = std::exchange(state->sleeping, false);
   }
-  if (asleep) state->news.release();
+  if (asleep) sem_post(&state->news);
   if (state->thread.joinable()) state->thread.join();
   // What was finished is told; what never ran is rejected, so that no promise waits for ever.
   settle(*state);
@@ -119,7 +121,7 @@ kj::Promise<void> OffloadThread::run(kj::Function<void()> work) {
       polyquorum::kernel::work(state);
     });
   } else if (asleep) {
-    state->news.release();
+    sem_post(&state->news);
   }
   return kj::mv(paf.promise);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One seed; see campaign.h.
 #include "simulator/campaign.h"
-#include "simulator/arena.h"
+#include "kernel/arena.h"
 #include "simulator/faults.h"
 #include "simulator/stage.h"
 
@@ -105,10 +105,10 @@ CampaignResult runCampaign(const CampaignSettings& settings) {
   auto config = settings.config != nullptr ? *settings.config : drawConfig(settings.seed);
   auto wiring = settings.config != nullptr ? kernel::load(config) : wiringOfDrawn(config);
   auto whole = kernel::completed(config, wiring);
-  auto before = objectsMade();
+  auto before = kernel::objectsMade();
   Campaign campaign(settings, whole, wiring);
   auto result = campaign.run();
-  result.objectsMade = objectsMade() - before;
+  result.objectsMade = kernel::objectsMade() - before;
   return result;
 }
 

@@ -34,7 +34,7 @@ struct CampaignResult {
   std::map<std::string, std::uint64_t> counters;
   std::uint64_t traceHash = 0;
   double simulatedSeconds = 0;
-  std::uint64_t objectsMade = 0;  ///< see arena.h
+  std::uint64_t objectsMade = 0;  ///< see kernel/arena.h
 };
 
 /// Runs one seed. Blocks; builds its own event loop. Throws only for what is wrong with the

@@ -2,8 +2,8 @@
 // The simulated world; see world.h.
 #include "simulator/world.h"
 #include <kj/debug.h>
+#include "kernel/arena.h"
 #include "simulator/trap.h"
-#include "simulator/arena.h"
 
 namespace polyquorum::simulator {
 
@@ -18,7 +18,7 @@ World::World(const kernel::Config& config, const kernel::Wiring& wiring, std::ui
       config(config),
       wiring(wiring),
       begin(port.timer().now()) {
-  useArena();
+  kernel::useArena();
   ownNetwork = std::make_unique<Network>(port.timer(), random.split("network"));
   network = ownNetwork.get();
   network->leaves = [this](core::MemberId id) {

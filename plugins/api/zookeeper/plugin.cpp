@@ -3,6 +3,7 @@
 #include <kj/debug.h>
 #include "plugins/api/zookeeper/server.h"
 #include "plugins/api/zookeeper/settings.h"
+#include "sdk/direct.h"
 #include "sdk/plugin.h"
 
 namespace polyquorum::zookeeper {
@@ -26,7 +27,7 @@ public:
     auto made = kj::heap<zookeeper::Server>(environment, settings, self.getId(), address,
                                             parameters.getDesk());
     server = made.get();
-    coordination::Outbox::Client client = kj::mv(made);
+    auto client = sdk::direct<coordination::Outbox>(kj::mv(made));
     context.getResults().setOutbox(client);
     outbox = kj::mv(client);
     return kj::READY_NOW;

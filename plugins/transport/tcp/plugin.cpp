@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the TCP transport says of itself, its options, and its factory.
-#include "sdk/plugin.h"
+#include "sdk/direct.h"
 #include "sdk/options.h"
+#include "sdk/plugin.h"
 #include "transport.h"
 
 namespace polyquorum::tcp {
@@ -46,7 +47,8 @@ class TcpPlugin final : public plugin::Plugin::Server {
       options.refuse("retryMin", "retryMin is longer than retryMax; swap them");
     }
     options.finish();
-    context.getResults().setInstance(kj::heap<TcpTransport>(environment, settings));
+    context.getResults().setInstance(
+        sdk::direct<transport::Transport>(kj::heap<TcpTransport>(environment, settings)));
     return kj::READY_NOW;
   }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arena, and the program's `new` and `delete` in front of it; see arena.h. Without useArena they
 // are malloc and free.
-#include "simulator/arena.h"
+#include "kernel/arena.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
-namespace polyquorum::simulator {
+namespace polyquorum::kernel {
 void useArena() {}  // the sanitizer wants to see every object
 std::uint64_t objectsMade() { return 0; }
-}  // namespace polyquorum::simulator
+}  // namespace polyquorum::kernel
 
 #else
 
@@ -30,6 +30,7 @@ struct Free {
 std::uintptr_t base = std::uintptr_t(1) << 63;  ///< where the arena lies; at first where nothing is
 std::atomic<std::size_t> chunks{0};             ///< handed out
 std::uint8_t listOf[RANGE / CHUNK];             ///< by chunk
+std::atomic<Free*> strays[LISTS];               ///< deleted by threads that have no lists
 
 struct Arena {
   Free* lists[LISTS] = {};  ///< that of size 0 stays empty
@@ -38,8 +39,9 @@ struct Arena {
 };
 thread_local Arena arena;
 
-/// Cuts a new chunk into objects of this list; null if there is no room.
+/// Objects of this list: those that came back, or a new chunk of them; null if there is no room.
 Free* refill(std::size_t list) {
+  if (auto* back = strays[list].exchange(nullptr, std::memory_order_acquire)) return back;
   auto chunk = chunks.fetch_add(1, std::memory_order_relaxed);
   if (chunk >= RANGE / CHUNK) return nullptr;
   listOf[chunk] = static_cast<std::uint8_t>(list);
@@ -83,10 +85,18 @@ inline void* make(std::size_t size) {
   return makeSlowly(size);
 }
 
+[[gnu::noinline]] void stray(std::size_t list, void* object) {
+  auto* last = new (object) Free{strays[list].load(std::memory_order_relaxed)};
+  while (!strays[list].compare_exchange_weak(last->next, last, std::memory_order_release)) {
+  }
+}
+
 inline void drop(void* object) {
   auto place = reinterpret_cast<std::uintptr_t>(object) - base;
   if (place >= RANGE) return std::free(object);
-  auto& list = arena.lists[listOf[place / CHUNK]];
+  auto number = listOf[place / CHUNK];
+  if (!arena.on) return stray(number, object);
+  auto& list = arena.lists[number];
   list = new (object) Free{list};
 }
 
@@ -96,7 +106,7 @@ void* operator new(std::size_t size) { return make(size); }
 void operator delete(void* object) noexcept { drop(object); }
 void operator delete(void* object, std::size_t) noexcept { drop(object); }
 
-namespace polyquorum::simulator {
+namespace polyquorum::kernel {
 
 void useArena() {
   static const bool reserved = [] {
@@ -111,6 +121,6 @@ void useArena() {
 
 std::uint64_t objectsMade() { return arena.made; }
 
-}  // namespace polyquorum::simulator
+}  // namespace polyquorum::kernel
 
 #endif
