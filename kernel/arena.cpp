@@ -13,6 +13,7 @@ std::uint64_t objectsMade() { return 0; }
 #else
 
 #include <sys/mman.h>
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -20,38 +21,130 @@ std::uint64_t objectsMade() { return 0; }
 
 namespace {
 
-constexpr std::size_t GRAIN = 16, SIZE_MAX_SMALL = 1024, LISTS = SIZE_MAX_SMALL / GRAIN + 1;
-constexpr std::size_t CHUNK = 64 << 10, RANGE = std::size_t(16) << 30;  // of addresses, not memory
+constexpr std::size_t GRAIN = 16, SMALL_MAX = 1024, LISTS = SMALL_MAX / GRAIN + 1;
+constexpr std::size_t CHUNK = 32 << 10, PAGE = 4 << 10;
+constexpr std::size_t RANGE = std::size_t(16) << 30;  // of addresses, not memory
+constexpr std::size_t WARM_MAX = 32;  // empty chunks whose memory is kept
 
 struct Free {
   Free* next;
 };
+struct Arena;
 
-std::uintptr_t base = std::uintptr_t(1) << 63;  ///< where the arena lies; at first where nothing is
-std::atomic<std::size_t> chunks{0};             ///< handed out
-std::uint8_t listOf[RANGE / CHUNK];             ///< by chunk
-std::atomic<Free*> strays[LISTS];               ///< deleted by threads that have no lists
+/// Where a chunk is: the one that objects are made in, in the list of those with room, or in no list.
+enum class State : std::uint8_t { CURRENT, ROOMY, FULL };
 
-struct Arena {
-  Free* lists[LISTS] = {};  ///< that of size 0 stays empty
-  std::uint64_t made = 0;
-  bool on = false;
+/// The head of CHUNK bytes that hold objects of one size, or nothing.
+struct alignas(64) Chunk {
+  Free* free;        ///< Objects that were deleted, or cut and not made yet.
+  Arena* owner;      ///< Its thread alone touches this head.
+  Chunk* next;       ///< Of the roomy, or of the empty ones.
+  Chunk* previous;
+  char* uncut;       ///< From here on no objects yet.
+  std::uint32_t used;
+  std::uint16_t list;
+  State state;
 };
-thread_local Arena arena;
 
-/// Objects of this list: those that came back, or a new chunk of them; null if there is no room.
-Free* refill(std::size_t list) {
-  if (auto* back = strays[list].exchange(nullptr, std::memory_order_acquire)) return back;
-  auto chunk = chunks.fetch_add(1, std::memory_order_relaxed);
-  if (chunk >= RANGE / CHUNK) return nullptr;
-  listOf[chunk] = static_cast<std::uint8_t>(list);
-  auto size = list * GRAIN;
-  auto* begin = reinterpret_cast<char*>(base + chunk * CHUNK);
-  Free* first = nullptr;
-  for (auto count = CHUNK / size; count > 0; count--) {
-    first = new (begin + (count - 1) * size) Free{first};
+/// Of one thread, and never deleted: its objects may outlive the thread.
+struct Arena {
+  Chunk* current[LISTS] = {};  ///< That of size 0 stays null.
+  Chunk* roomy[LISTS] = {};
+  Chunk* empty = nullptr;
+  std::size_t empties = 0;
+  std::uint64_t made = 0;
+  std::atomic<Free*> strays{nullptr};  ///< Deleted by other threads.
+};
+
+std::uintptr_t base = std::uintptr_t(1) << 63;  ///< Where chunks lie; at first where nothing is.
+std::atomic<std::size_t> chunks{0};             ///< Handed out.
+Arena none;                                     ///< Of threads that have none; it stays as it is.
+thread_local Arena* arena = &none;
+
+void link(Chunk& chunk) {
+  auto& first = arena->roomy[chunk.list];
+  chunk.state = State::ROOMY;
+  chunk.previous = nullptr;
+  chunk.next = first;
+  if (first != nullptr) first->previous = &chunk;
+  first = &chunk;
+}
+
+void unlink(Chunk& chunk) {
+  if (chunk.next != nullptr) chunk.next->previous = chunk.previous;
+  (chunk.previous != nullptr ? chunk.previous->next : arena->roomy[chunk.list]) = chunk.next;
+}
+
+/// A chunk that is not current got an object back, its last one or the first since it was full.
+[[gnu::noinline]] void dropped(Chunk& chunk) {
+  if (chunk.used > 0) return link(chunk);
+  if (chunk.state == State::ROOMY) unlink(chunk);
+  chunk.next = arena->empty;
+  arena->empty = &chunk;
+  if (++arena->empties <= WARM_MAX) return;
+  auto* begin = reinterpret_cast<char*>(&chunk);
+  madvise(begin + PAGE, CHUNK - PAGE, MADV_DONTNEED);  // all but the head
+}
+
+inline Chunk& chunkOf(std::uintptr_t place) {
+  return *reinterpret_cast<Chunk*>(base + place / CHUNK * CHUNK);
+}
+
+inline void giveBack(Chunk& chunk, void* object) {
+  chunk.free = new (object) Free{chunk.free};
+  chunk.used--;
+  if (chunk.state != State::CURRENT && (chunk.used == 0 || chunk.state == State::FULL)) dropped(chunk);
+}
+
+void takeStrays() {
+  auto* next = arena->strays.exchange(nullptr, std::memory_order_acquire);
+  while (next != nullptr) {
+    auto* object = next;
+    next = object->next;
+    giveBack(chunkOf(reinterpret_cast<std::uintptr_t>(object) - base), object);
   }
-  return first;
+}
+
+/// Cuts a page of objects, at least one; false if there is no room for any.
+bool cut(Chunk& chunk) {
+  auto size = chunk.list * GRAIN;
+  auto room = reinterpret_cast<char*>(&chunk) + CHUNK - chunk.uncut;
+  auto count = std::min(static_cast<std::size_t>(room), PAGE) / size;
+  for (auto i = count; i > 0; i--) chunk.free = new (chunk.uncut + (i - 1) * size) Free{chunk.free};
+  chunk.uncut += count * size;
+  return count > 0;
+}
+
+/// A chunk for objects of this list; null if there is no room for more.
+Chunk* newChunk(std::size_t list) {
+  auto* chunk = arena->empty;
+  if (chunk != nullptr) {
+    arena->empty = chunk->next;
+    arena->empties--;
+  } else {
+    auto number = chunks.fetch_add(1, std::memory_order_relaxed);
+    if (number >= RANGE / CHUNK) return nullptr;
+    chunk = reinterpret_cast<Chunk*>(base + number * CHUNK);
+  }
+  return new (chunk) Chunk{nullptr, arena, nullptr, nullptr, reinterpret_cast<char*>(chunk + 1), 0,
+                           static_cast<std::uint16_t>(list), State::CURRENT};
+}
+
+/// Makes another chunk of this list the current one, if the current one is full. False: there is none.
+bool refill(std::size_t list) {
+  takeStrays();
+  auto*& current = arena->current[list];
+  while (current == nullptr || (current->free == nullptr && !cut(*current))) {
+    if (current != nullptr) current->state = State::FULL;
+    current = arena->roomy[list];
+    if (current != nullptr) {
+      unlink(*current);
+      current->state = State::CURRENT;
+    } else if ((current = newChunk(list)) == nullptr) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void* plain(std::size_t size) {
@@ -63,41 +156,41 @@ void* plain(std::size_t size) {
   }
 }
 
-[[gnu::noinline]] void* makeSlowly(std::size_t size) {
-  if (!arena.on || size > SIZE_MAX_SMALL || size == 0) return plain(size);
-  auto list = (size + GRAIN - 1) / GRAIN;
-  auto* first = refill(list);
-  if (first == nullptr) return plain(size);
-  arena.lists[list] = first->next;
-  arena.made++;
+inline void* takeFrom(Chunk& chunk) {
+  auto* first = chunk.free;
+  chunk.free = first->next;
+  chunk.used++;
+  arena->made++;
   return first;
 }
 
+[[gnu::noinline]] void* makeSlowly(std::size_t size) {
+  auto list = (size + GRAIN - 1) / GRAIN;
+  if (arena == &none || list == 0 || list >= LISTS || !refill(list)) return plain(size);
+  return takeFrom(*arena->current[list]);
+}
+
 inline void* make(std::size_t size) {
-  if (size <= SIZE_MAX_SMALL) {
-    auto& list = arena.lists[(size + GRAIN - 1) / GRAIN];
-    if (auto* first = list) {
-      list = first->next;
-      arena.made++;
-      return first;
-    }
+  if (size <= SMALL_MAX) {
+    auto* chunk = arena->current[(size + GRAIN - 1) / GRAIN];
+    if (chunk != nullptr && chunk->free != nullptr) return takeFrom(*chunk);
   }
   return makeSlowly(size);
 }
 
-[[gnu::noinline]] void stray(std::size_t list, void* object) {
-  auto* last = new (object) Free{strays[list].load(std::memory_order_relaxed)};
-  while (!strays[list].compare_exchange_weak(last->next, last, std::memory_order_release)) {
+[[gnu::noinline]] void stray(Arena& owner, void* object) {
+  auto* last = new (object) Free{owner.strays.load(std::memory_order_relaxed)};
+  while (!owner.strays.compare_exchange_weak(last->next, last, std::memory_order_release,
+                                             std::memory_order_relaxed)) {
   }
 }
 
 inline void drop(void* object) {
   auto place = reinterpret_cast<std::uintptr_t>(object) - base;
   if (place >= RANGE) return std::free(object);
-  auto number = listOf[place / CHUNK];
-  if (!arena.on) return stray(number, object);
-  auto& list = arena.lists[number];
-  list = new (object) Free{list};
+  auto& chunk = chunkOf(place);
+  if (chunk.owner != arena) return stray(*chunk.owner, object);
+  giveBack(chunk, object);
 }
 
 }  // namespace
@@ -116,10 +209,10 @@ void useArena() {
     base = reinterpret_cast<std::uintptr_t>(at);
     return true;
   }();
-  arena.on = reserved;
+  if (reserved && arena == &none) arena = new (plain(sizeof(Arena))) Arena();
 }
 
-std::uint64_t objectsMade() { return arena.made; }
+std::uint64_t objectsMade() { return arena->made; }
 
 }  // namespace polyquorum::kernel
 

@@ -6,9 +6,10 @@
 
 namespace polyquorum::kernel {
 
-/// From now on `new` of this thread takes objects of up to 1 KiB from its lists, without locks. Any thread
-/// may delete them; what they used is kept for others of that size until the process ends, in up to 16 GiB
-/// of addresses (after those `new` is malloc again). Does nothing under a sanitizer. May be called again.
+/// From now on `new` of this thread takes objects of up to 1 KiB from chunks of 32 KiB, one size in each,
+/// without locks. Any thread may delete them. A chunk whose last object is gone serves any size, and gives
+/// its memory back if many are empty. In 16 GiB of addresses; after those `new` is malloc again. Does
+/// nothing under a sanitizer. May be called again.
 void useArena();
 
 /// How many objects this thread has made in the arena; 0 under a sanitizer. A measure of work that no
