@@ -18,13 +18,14 @@ std::uint64_t objectsMade() { return 0; }
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace {
 
 constexpr std::size_t GRAIN = 16, SMALL_MAX = 1024, LISTS = SMALL_MAX / GRAIN + 1;
 constexpr std::size_t CHUNK = 32 << 10, PAGE = 4 << 10;
 constexpr std::size_t RANGE = std::size_t(16) << 30;  // of addresses, not memory
-constexpr std::size_t WARM_MAX = 32;  // empty chunks whose memory is kept
+constexpr std::size_t WARM_MAX = 64;  // empty chunks whose memory is kept
 
 struct Free {
   Free* next;
@@ -50,8 +51,9 @@ struct alignas(64) Chunk {
 struct Arena {
   Chunk* current[LISTS] = {};  ///< That of size 0 stays null.
   Chunk* roomy[LISTS] = {};
-  Chunk* empty = nullptr;
-  std::size_t empties = 0;
+  Chunk* warm = nullptr;  ///< Empty ones, at most WARM_MAX,
+  Chunk* cold = nullptr;  ///< and those that gave their memory back.
+  std::size_t warms = 0;
   std::uint64_t made = 0;
   std::atomic<Free*> strays{nullptr};  ///< Deleted by other threads.
 };
@@ -79,11 +81,23 @@ void unlink(Chunk& chunk) {
 [[gnu::noinline]] void dropped(Chunk& chunk) {
   if (chunk.used > 0) return link(chunk);
   if (chunk.state == State::ROOMY) unlink(chunk);
-  chunk.next = arena->empty;
-  arena->empty = &chunk;
-  if (++arena->empties <= WARM_MAX) return;
-  auto* begin = reinterpret_cast<char*>(&chunk);
-  madvise(begin + PAGE, CHUNK - PAGE, MADV_DONTNEED);  // all but the head
+  auto& empty = arena->warms < WARM_MAX ? arena->warm : arena->cold;
+  if (&empty == &arena->warm) {
+    arena->warms++;
+  } else {
+    auto* begin = reinterpret_cast<char*>(&chunk);
+    madvise(begin + PAGE, CHUNK - PAGE, MADV_DONTNEED);  // all but the head
+  }
+  chunk.next = empty;
+  empty = &chunk;
+}
+
+Chunk* takeEmpty() {
+  if (arena->warm != nullptr) {
+    arena->warms--;
+    return std::exchange(arena->warm, arena->warm->next);
+  }
+  return arena->cold == nullptr ? nullptr : std::exchange(arena->cold, arena->cold->next);
 }
 
 inline Chunk& chunkOf(std::uintptr_t place) {
@@ -117,11 +131,8 @@ bool cut(Chunk& chunk) {
 
 /// A chunk for objects of this list; null if there is no room for more.
 Chunk* newChunk(std::size_t list) {
-  auto* chunk = arena->empty;
-  if (chunk != nullptr) {
-    arena->empty = chunk->next;
-    arena->empties--;
-  } else {
+  auto* chunk = takeEmpty();
+  if (chunk == nullptr) {
     auto number = chunks.fetch_add(1, std::memory_order_relaxed);
     if (number >= RANGE / CHUNK) return nullptr;
     chunk = reinterpret_cast<Chunk*>(base + number * CHUNK);
