@@ -75,6 +75,7 @@ deleteall /cli
 ls /
 quit
 """
+NOTICE = re.compile(r"\n(WATCHER::|WatchedEvent [^\n]*)\n")  # what its watcher prints, each in one go
 CLI_MT_SCRIPT = """create /cmt
 create /cmt
 create +s /cmt/s-
@@ -113,18 +114,19 @@ def masked(text):
 
 
 def zkcli(servers, script):
-    """Notices are printed by a thread of its own, so they are told apart from what commands say."""
+    """Notices are printed by a thread of its own, also in the middle of a line, so they are told apart from
+    what commands say."""
     done = subprocess.run(["bash", ZKCLI, "-server", servers.address(), "-timeout", "20000"],
                           input=script, text=True, capture_output=True, timeout=90,
                           env={**os.environ, "JVMFLAGS": "-Xmx128m", "USER": "test",
                                "CLIENT_JVMFLAGS": "-XX:TieredStopAtLevel=1"})
-    said, notices = [], []
-    for line in (done.stdout + "\n" + errors_of(done.stderr)).splitlines():
+    notices = [masked(found[1]) for found in NOTICE.finditer(done.stdout)
+               if found[1] != "WATCHER::" and "state:Closed" not in found[1]]
+    # Closed is the client's own, printed if it does not exit before.
+    said = []
+    for line in (NOTICE.sub("", done.stdout) + "\n" + errors_of(done.stderr)).splitlines():
         line = re.sub(r"\[zk: [^\]]*\] ?", "", masked(line)).strip()
-        if line.startswith("WatchedEvent"):
-            if "state:Closed" not in line:  # the client's own, printed if it does not exit before
-                notices.append(line)
-        elif line and line != "WATCHER::" and "SLF4J" not in line and "elcome" not in line:
+        if line and "SLF4J" not in line and "elcome" not in line:
             said.append(sorted_list(line))
     identities = [at for at, line in enumerate(said) if re.match(r"(ip|digest): ", line)]
     for at, line in zip(identities, sorted(said[at] for at in identities)):
