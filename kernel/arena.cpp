@@ -38,7 +38,7 @@ enum class State : std::uint8_t { CURRENT, ROOMY, FULL };
 /// The head of CHUNK bytes that hold objects of one size, or nothing.
 struct alignas(64) Chunk {
   Free* free;        ///< Objects that were deleted, or cut and not made yet.
-  Arena* owner;      ///< Its thread alone touches this head.
+  Arena* owner;      ///< Its thread alone changes this head.
   Chunk* next;       ///< Of the roomy, or of the empty ones.
   Chunk* previous;
   char* uncut;       ///< From here on no objects yet.
