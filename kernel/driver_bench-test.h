@@ -352,7 +352,7 @@ private:
     return kj::newInMemoryDirectory(kj::nullClock());
   }
   boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no sockets"); }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     work();
     return kj::READY_NOW;
   }

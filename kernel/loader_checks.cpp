@@ -44,7 +44,7 @@ class DryEnvironment final : public sdk::Environment {
     return kj::newInMemoryDirectory(kj::nullClock());
   }
   boost::asio::io_context& io() override { return context; }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     return kj::evalLater([work = kj::mv(work)]() mutable { work(); });
   }
   void log(sdk::Level, kj::StringPtr) override {}

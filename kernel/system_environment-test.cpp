@@ -83,7 +83,7 @@ TEST_CASE_METHOD(Fixture, "environment: offloaded jobs run in order on another t
   kj::Vector<kj::Promise<void>> jobs;
 
   for (int i = 0; i < 1000; i++) {
-    jobs.add(environment.offload([&, i]() {
+    jobs.add(environment.offload(sdk::Queue::PROMPT, [&, i]() {
       order.push_back(i);
       threads.insert(std::this_thread::get_id());
     }));
@@ -96,11 +96,23 @@ TEST_CASE_METHOD(Fixture, "environment: offloaded jobs run in order on another t
   REQUIRE(threads.count(std::this_thread::get_id()) == 0);
 }
 
+TEST_CASE_METHOD(Fixture, "environment: a prompt job does not wait for a bulk job that takes long") {
+  SystemEnvironment environment(port, settings);
+  std::mutex gate;
+  gate.lock();
+
+  auto image = environment.offload(sdk::Queue::BULK, [&]() { std::lock_guard wait(gate); });
+  environment.offload(sdk::Queue::PROMPT, []() {}).wait(scope);
+  REQUIRE(!image.poll(scope));
+  gate.unlock();
+  image.wait(scope);
+}
+
 TEST_CASE_METHOD(Fixture, "environment: a throw in offloaded work rejects its promise only") {
   SystemEnvironment environment(port, settings);
 
-  auto bad = environment.offload([]() { KJ_FAIL_REQUIRE("disk is on fire"); });
-  auto good = environment.offload([]() {});
+  auto bad = environment.offload(sdk::Queue::PROMPT, []() { KJ_FAIL_REQUIRE("disk is on fire"); });
+  auto good = environment.offload(sdk::Queue::PROMPT, []() {});
 
   REQUIRE(descriptionOf([&]() { bad.wait(scope); }).find("disk is on fire") != std::string::npos);
   good.wait(scope);
@@ -112,8 +124,8 @@ TEST_CASE_METHOD(Fixture, "environment: destroying it rejects the jobs that neve
   std::mutex gate;
   gate.lock();
 
-  auto first = environment->offload([&]() { std::lock_guard wait(gate); });
-  auto second = environment->offload([&]() { ran = true; });
+  auto first = environment->offload(sdk::Queue::PROMPT, [&]() { std::lock_guard wait(gate); });
+  auto second = environment->offload(sdk::Queue::PROMPT, [&]() { ran = true; });
   std::thread opener([&]() {
     std::this_thread::yield();
     gate.unlock();
@@ -129,12 +141,12 @@ TEST_CASE_METHOD(Fixture, "environment: destroying it rejects the jobs that neve
 
 TEST_CASE_METHOD(Fixture, "environment: a lone offload comes back in well under a millisecond") {
   SystemEnvironment environment(port, settings);
-  environment.offload([]() {}).wait(scope);
+  environment.offload(sdk::Queue::PROMPT, []() {}).wait(scope);
   std::vector<double> us;
 
   for (int i = 0; i < 500; i++) {
     auto start = std::chrono::steady_clock::now();
-    environment.offload([]() {}).wait(scope);
+    environment.offload(sdk::Queue::PROMPT, []() {}).wait(scope);
     std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
     us.push_back(took.count());
   }

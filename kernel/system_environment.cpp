@@ -90,14 +90,14 @@ kj::AutoCloseFd lockFolder(const std::string& path) {
 
 struct SystemEnvironment::State {
   State(EventPort& port, const SystemSettings& settings)
-      : port(port), settings(settings), disk(kj::newDiskFilesystem()), offload(port.io()) {}
+      : port(port), settings(settings), disk(kj::newDiskFilesystem()) {}
 
   EventPort& port;
   SystemSettings settings;
   kj::Own<kj::Filesystem> disk;
   kj::AutoCloseFd lock;
   Chance chance;
-  OffloadThread offload;
+  OffloadThread prompt{port.io(), "offload"}, bulk{port.io(), "bulk"};
 };
 
 SystemEnvironment::SystemEnvironment(EventPort& port, const SystemSettings& settings)
@@ -125,8 +125,8 @@ kj::Own<const kj::Directory> SystemEnvironment::directory(kj::StringPtr purpose)
   return openFolder(*state->disk, settings.log.empty() ? settings.data : settings.log, "log");
 }
 
-kj::Promise<void> SystemEnvironment::offload(kj::Function<void()> work) {
-  return state->offload.run(kj::mv(work));
+kj::Promise<void> SystemEnvironment::offload(sdk::Queue queue, kj::Function<void()> work) {
+  return (queue == sdk::Queue::BULK ? state->bulk : state->prompt).run(kj::mv(work));
 }
 
 void SystemEnvironment::log(sdk::Level level, kj::StringPtr line) {

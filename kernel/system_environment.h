@@ -33,7 +33,7 @@ class SystemEnvironment final : public sdk::Environment {
   std::uint64_t random() override;
   kj::Own<const kj::Directory> directory(kj::StringPtr purpose) override;
   boost::asio::io_context& io() override;
-  kj::Promise<void> offload(kj::Function<void()> work) override;
+  kj::Promise<void> offload(sdk::Queue queue, kj::Function<void()> work) override;
   void log(sdk::Level level, kj::StringPtr line) override;
 
  private:

@@ -25,10 +25,11 @@ struct Job {
 }  // namespace
 
 struct OffloadThread::State {
-  explicit State(boost::asio::io_context& io) : io(io) { sem_init(&news, 0, 0); }
+  State(boost::asio::io_context& io, const char* name) : io(io), name(name) { sem_init(&news, 0, 0); }
   ~State() { sem_destroy(&news); }
 
   boost::asio::io_context& io;
+  const char* name;
   std::mutex mutex;
   sem_t news;  ///< posted once for each sleep; not std's, which yields some times before it sleeps
   std::deque<std::unique_ptr<Job>> waiting;               ///< guarded
@@ -88,7 +89,8 @@ void work(const std::shared_ptr<State>& state) {
 
 }  // namespace
 
-OffloadThread::OffloadThread(boost::asio::io_context& io) : state(std::make_shared<State>(io)) {}
+OffloadThread::OffloadThread(boost::asio::io_context& io, const char* name)
+    : state(std::make_shared<State>(io, name)) {}
 
 OffloadThread::~OffloadThread() noexcept(false) {
   bool asleep;
@@ -117,7 +119,7 @@ kj::Promise<void> OffloadThread::run(kj::Function<void()> work) {
   }
   if (!state->thread.joinable()) {
     state->thread = std::thread([state = state]() {
-      pthread_setname_np(pthread_self(), "offload");
+      pthread_setname_np(pthread_self(), state->name);
       polyquorum::kernel::work(state);
     });
   } else if (asleep) {

@@ -17,8 +17,8 @@ namespace polyquorum::kernel {
 /// (their promises are rejected as DISCONNECTED).
 class OffloadThread {
 public:
-  /// io outlives it.
-  explicit OffloadThread(boost::asio::io_context& io);
+  /// io outlives it. name: of the thread, at most 15 characters, static.
+  OffloadThread(boost::asio::io_context& io, const char* name);
   ~OffloadThread() noexcept(false);
   KJ_DISALLOW_COPY(OffloadThread);
 

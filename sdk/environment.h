@@ -17,6 +17,12 @@ namespace polyquorum::sdk {
 
 enum class Level : std::uint8_t { DEBUG, INFO, WARNING, ERROR };
 
+/// Of offloaded work: jobs of one queue run in order, the queues beside each other.
+enum class Queue : std::uint8_t {
+  PROMPT,  ///< somebody waits for each job: the log's flushes
+  BULK,    ///< long jobs that nobody waits for: images, purges
+};
+
 /// Given to a plugin when it is created; outlives every instance of it. One thread: the loop's.
 /// Pure cores (election, consensus) must use nothing of it but log().
 class Environment {
@@ -40,9 +46,9 @@ public:
   /// The loop's io_context, for transports and APIs only. Throws UNIMPLEMENTED in the simulator.
   virtual boost::asio::io_context& io() = 0;
 
-  /// Runs work on a helper thread, one job after the other per caller; resolves on the loop. work
-  /// touches nothing that the loop touches meanwhile. A throw in work rejects the promise.
-  virtual kj::Promise<void> offload(kj::Function<void()> work) = 0;
+  /// Runs work on the queue's helper thread; resolves on the loop. work touches nothing that the
+  /// loop or the other queue touches meanwhile. A throw in work rejects the promise.
+  virtual kj::Promise<void> offload(Queue queue, kj::Function<void()> work) = 0;
 
   /// One event, one line: `noun.verb key=value`.
   virtual void log(Level level, kj::StringPtr line) = 0;

@@ -20,18 +20,19 @@ boost::asio::io_context& SimulatedEnvironment::io() {
       KJ_EXCEPTION(UNIMPLEMENTED, "a plugin asked for sockets inside the simulator"));
 }
 
-kj::Promise<void> SimulatedEnvironment::offload(kj::Function<void()> work) {
+kj::Promise<void> SimulatedEnvironment::offload(sdk::Queue queue, kj::Function<void()> work) {
+  auto& busy = busyUntil[static_cast<std::size_t>(queue)];
   auto least = timing.least / kj::MICROSECONDS, most = timing.most / kj::MICROSECONDS;
   auto takes = chance.between(least, most) * kj::MICROSECONDS;
   if (chance.chance(timing.stallPercent)) takes += timing.stall;
-  busyUntil = std::max(busyUntil, clock.now()) + takes;
-  return clock.atTime(busyUntil)
+  busy = std::max(busy, clock.now()) + takes;
+  return clock.atTime(busy)
       .exclusiveJoin(died.addBranch())
-      .then([this, work = kj::mv(work)]() mutable -> kj::Promise<void> {
+      .then([this, &busy, work = kj::mv(work)]() mutable -> kj::Promise<void> {
         auto before = disk.syncs;
         work();
         if (disk.syncs == before || timing.sync == 0 * kj::SECONDS) return kj::READY_NOW;
-        busyUntil = std::max(busyUntil, clock.now() + timing.sync);
+        busy = std::max(busy, clock.now() + timing.sync);
         return clock.afterDelay(timing.sync).exclusiveJoin(died.addBranch());
       });
 }

@@ -79,7 +79,7 @@ class SimulatedEnvironment final : public sdk::Environment {
   std::uint64_t random() override { return chance.next(); }
   kj::Own<const kj::Directory> directory(kj::StringPtr purpose) override { return disk.open(); }
   boost::asio::io_context& io() override;
-  kj::Promise<void> offload(kj::Function<void()> work) override;
+  kj::Promise<void> offload(sdk::Queue queue, kj::Function<void()> work) override;
   void log(sdk::Level level, kj::StringPtr line) override { sink(level, line); }
 
   /// This life is over: no job that waits is done any more, it fails.
@@ -94,7 +94,7 @@ class SimulatedEnvironment final : public sdk::Environment {
   Random chance;
   const std::int64_t wallSkewMs;
   LogSink sink;
-  kj::TimePoint busyUntil = kj::origin<kj::TimePoint>();
+  kj::TimePoint busyUntil[2] = {kj::origin<kj::TimePoint>(), kj::origin<kj::TimePoint>()};  ///< by queue
   kj::PromiseFulfillerPair<void> death = kj::newPromiseAndFulfiller<void>();
   kj::ForkedPromise<void> died = death.promise.fork();
 };

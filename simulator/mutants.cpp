@@ -171,6 +171,8 @@ const std::vector<Mutant>& mutants() {
        false, "fast_leader_test"},
       {"fle.vote.equal", "an equal vote is a better one", "comparison", {"liveness", "world"}, false,
        "fast_leader_test"},
+      {"fle.vote.declined", "a nominee that votes for another is followed until it times out", "comparison",
+       {"liveness"}, false, "fast_leader_test"},
       {"fle.vote.heir", "an heir with an equal log is not good enough", "comparison", {"liveness"}, false,
        "fast_leader_test"},
       {"fle.epoch.leadership", "followers of two epochs of one leader count together", "comparison",

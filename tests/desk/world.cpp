@@ -386,7 +386,7 @@ Told World::open(core::MemberId at, std::uint32_t timeoutMs, std::uint64_t nonce
   return told;
 }
 
-kj::Promise<void> World::offload(kj::Function<void()> work) {
+kj::Promise<void> World::offload(sdk::Queue, kj::Function<void()> work) {
   work();
   return kj::READY_NOW;
 }

@@ -136,7 +136,7 @@ public:
   std::uint64_t random() override { return 4; }
   kj::Own<const kj::Directory> directory(kj::StringPtr) override { KJ_UNIMPLEMENTED("no disk"); }
   boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no network"); }
-  kj::Promise<void> offload(kj::Function<void()> work) override;
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override;
   void log(sdk::Level level, kj::StringPtr line) override;
 
   std::map<std::pair<core::MemberId, core::MemberId>, std::deque<kj::Array<kj::byte>>> mail;

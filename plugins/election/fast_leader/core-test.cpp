@@ -220,6 +220,19 @@ TEST_CASE("fast_leader: a server cut off from the best candidate alone disturbs 
   CHECK(cluster.runUntilLed(10 * MS) == 3);
 }
 
+TEST_CASE("fast_leader: who followed a server that votes for a third one does not wait for its timeout") {
+  Cluster cluster(3);
+  cluster.cut(1, 3);   // 1 hears of 2 alone and agrees with it at once; 2 hears of 3, too
+  cluster.startAll();
+  cluster.run(2 * MS);
+  REQUIRE(cluster.at(1).nominations.size() == 1);
+  REQUIRE(cluster.at(1).nominations[0].leader == 2);
+
+  cluster.heal();
+
+  CHECK(cluster.runUntilLed(cluster.timing.finalizeWait + 20 * MS) == 3);   // not the timeout of 1000 ms
+}
+
 TEST_CASE("fast_leader: a broken and healed link costs a nomination, no leader (A10.21)") {
   Cluster cluster(3);
   cluster.startAll();

@@ -174,6 +174,10 @@ void FastLeader::hearLooking(Peer& peer, const Notification& said) {
   // another one in a newer round has given up.
   bool newer = said.vote.round + MUTANT("fle.round.left") > round;
   bool leaderLeft = settled && peer.id == vote.leader && newer;
+  if (settled && declines(peer, said)) {
+    lookOn();
+    settled = false;
+  }
   if (settled && !leaderLeft) return answer(peer, said);
   bool willed = said.heir != 0 && peer.id == (settled ? vote.leader : lostLeader);
   bool standsBackFor = willed && said.heir != self && votes() && reaches(said.heir);
@@ -259,6 +263,22 @@ void FastLeader::look(const char* reason) {
   tellVoters();  // also if we do not vote: to be told
   note("round.begun round=" + std::to_string(round) + " reason=" + reason +
        " vote=" + std::to_string(vote.leader));
+}
+
+/// Differs from ZooKeeper, which waits until nobody leads: who is linked to one other only agrees
+/// with it at once, and learns a moment later that it has voted for a third.
+bool FastLeader::declines(const Peer& nominee, const Notification& said) const {
+  return !established && nominee.id == vote.leader && said.vote.round == round &&
+         said.vote.leader != nominee.id && said.vote.leader != 0 && !MUTANT("fle.vote.declined");
+}
+
+/// The round was ended too early. It goes on as it was: a new one would disturb those who agree.
+void FastLeader::lookOn() {
+  state = State::LOOKING;
+  interval = timing.notificationMin;
+  repeatAt = now + interval;
+  tellVoters();
+  note("round.reopened round=" + std::to_string(round) + " vote=" + std::to_string(vote.leader));
 }
 
 void FastLeader::beginRound(std::uint64_t number) {

@@ -83,6 +83,8 @@ private:
 
   // Rounds.
   void look(const char* reason);
+  bool declines(const Peer& nominee, const Notification& said) const;
+  void lookOn();
   void beginRound(std::uint64_t number);
   void propose(const Vote& proposal);
   void standBack(core::MemberId successor, bool led);

@@ -22,7 +22,7 @@ public:
     KJ_FAIL_REQUIRE("a core asked for a disk");
   }
   boost::asio::io_context& io() override { KJ_FAIL_REQUIRE("a core asked for sockets"); }
-  kj::Promise<void> offload(kj::Function<void()>) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()>) override {
     KJ_FAIL_REQUIRE("a core asked for a thread");
   }
   void log(sdk::Level, kj::StringPtr) override {}

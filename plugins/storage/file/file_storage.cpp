@@ -32,7 +32,7 @@ private:
 FileStorage::FileStorage(sdk::Environment& environment, const Settings& settings)
     : environment(environment), settings(settings), wal(environment, catalog, settings.wal),
       snapshots(kj::refcounted<Snapshots>(environment, settings.snapshotsKept)), reader(wal),
-      tasks(*this), jobs(environment) {}
+      tasks(*this), jobs(environment, sdk::Queue::PROMPT) {}
 
 void FileStorage::requireOpen() {
   wal.check();

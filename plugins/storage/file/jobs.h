@@ -13,15 +13,15 @@ namespace polyquorum::file {
 /// nothing.
 class Jobs {
 public:
-  explicit Jobs(sdk::Environment& environment)
-      : environment(environment), gate(kj::atomicRefcounted<Gate>()) {}
+  Jobs(sdk::Environment& environment, sdk::Queue queue)
+      : environment(environment), queue(queue), gate(kj::atomicRefcounted<Gate>()) {}
   ~Jobs() noexcept(false) { *gate->closed.lockExclusive() = true; }
   KJ_DISALLOW_COPY(Jobs);
 
-  /// Thread: the loop's. work runs in offload.
+  /// Thread: the loop's. work runs in offload, on the queue.
   kj::Promise<void> run(kj::Function<void()> work) {
     return environment.offload(
-        [gate = kj::atomicAddRef(*gate), work = kj::mv(work)]() mutable {
+        queue, [gate = kj::atomicAddRef(*gate), work = kj::mv(work)]() mutable {
           auto closed = gate->closed.lockExclusive();
           if (!*closed) work();
         });
@@ -32,6 +32,7 @@ private:
     kj::MutexGuarded<bool> closed{false};
   };
   sdk::Environment& environment;
+  sdk::Queue queue;
   kj::Own<Gate> gate;
 };
 

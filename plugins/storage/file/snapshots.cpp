@@ -42,7 +42,7 @@ public:
             polyquorum::Snapshot::Reader header, kj::Own<const kj::File> file)
       : held(kj::addRef(owner)), owner(owner), number(number), name(kj::heapString(name)),
         writer(kj::heap<ImageWriter>(kj::mv(file), name, header)),
-        jobs(owner.environment) {
+        jobs(owner.environment, sdk::Queue::BULK) {
     image.stamp = header.getAt().getStamp();
     image.index = header.getAt().getIndex();
   }
@@ -102,7 +102,7 @@ private:
 
 Snapshots::Snapshots(sdk::Environment& environment, std::uint32_t kept)
     : environment(environment), kept(kept), directory(environment.directory("data")),
-      jobs(environment) {}
+      jobs(environment, sdk::Queue::BULK) {}
 
 Snapshots::~Snapshots() noexcept(false) {}
 

@@ -51,7 +51,7 @@ public:
   std::uint64_t random() override { return 12345; }
   kj::Own<const kj::Directory> directory(kj::StringPtr) override { return folder->clone(); }
   boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no io"); }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     auto pair = kj::newPromiseAndCrossThreadFulfiller<void>();
     {
       std::lock_guard<std::mutex> guard(mutex);

@@ -59,7 +59,7 @@ class TestEnvironment final : public sdk::Environment {
     return kj::newInMemoryDirectory(kj::nullClock());
   }
   boost::asio::io_context& io() override { return port.io; }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     return kj::evalLater(kj::mv(work));
   }
   void log(sdk::Level level, kj::StringPtr line) override {

@@ -35,7 +35,7 @@ public:
     return data->clone();
   }
   boost::asio::io_context& io() override { KJ_UNIMPLEMENTED("no io in a test"); }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     if (!holding) return kj::evalLater([work = kj::mv(work)]() mutable { work(); });
     holding = false;
     auto pair = kj::newPromiseAndFulfiller<void>();

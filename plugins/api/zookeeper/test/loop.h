@@ -50,7 +50,7 @@ public:
     return kj::newInMemoryDirectory(kj::nullClock());
   }
   boost::asio::io_context& io() override { return context; }
-  kj::Promise<void> offload(kj::Function<void()> work) override {
+  kj::Promise<void> offload(sdk::Queue, kj::Function<void()> work) override {
     work();
     return kj::READY_NOW;
   }
