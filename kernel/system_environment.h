@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outside world of a real process: clocks, chance, disk, a helper thread, log lines on stderr.
+// The outside world of a real process: clocks, chance, disk, helper threads, log lines on stderr.
 // The only room below the plugins that asks the operating system for any of these.
 #pragma once
 #include <kj/memory.h>

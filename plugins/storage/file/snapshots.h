@@ -24,7 +24,7 @@ struct StoredImage {
   std::uint64_t bytes = 0;
 };
 
-/// Loop's thread; file work runs in offload. A sink keeps it alive.
+/// Loop's thread; file work runs in offload (BULK). A sink keeps it alive.
 class Snapshots : public kj::Refcounted {
 public:
   Snapshots(sdk::Environment& environment, std::uint32_t kept);

@@ -21,7 +21,7 @@ struct WalSettings {
   kj::Duration flushDelay = 0 * kj::SECONDS;
 };
 
-/// One thread: the loop's. File work that may block runs in offload, one job at a time. The first
+/// One thread: the loop's. File work that may block runs in offload (PROMPT), one job at a time. The first
 /// failure of any job is final: every waiting and later call throws it.
 class Wal final : private kj::TaskSet::ErrorHandler {
 public:
