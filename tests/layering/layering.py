@@ -78,6 +78,8 @@ def check(root):
         hashed.setdefault(Path(path).parent, set()).update(unordered_names(text))
     for path, text in texts.items():
         rules = list(shape(path, text))
+        if text.startswith("#!") and not os.access(root / path, os.X_OK):
+            rules.append((1, "mode", "it begins with #! and cannot be executed: chmod +x"))
         if path.endswith((".cpp", ".h")):
             for number, included, angled in includes(path, text, known):
                 why = check_include(path, included, angled, table)

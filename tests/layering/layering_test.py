@@ -102,6 +102,13 @@ class Planted(unittest.TestCase):
         self.put("kernel/node.cpp", HEAD.splitlines()[0] + "\n#include <map>\n")
         self.assertEqual(self.rules(), [("kernel/node.cpp", "purpose")])
 
+    def test_a_script_can_be_executed(self):
+        script = "#!/usr/bin/env python3\n# SPDX-License-Identifier: Apache-2.0\n\"\"\"Says hello.\"\"\"\n"
+        self.put("tests/hello.py", script)
+        self.assertEqual(self.rules(), [("tests/hello.py", "mode")])
+        (self.root / "tests/hello.py").chmod(0o755)
+        self.assertEqual(self.rules(), [])
+
     def test_planted_bugs_are_those_of_the_table(self):
         self.put("simulator/mutants.cpp", HEAD + '      {"M1", "what", "source", {"quorum"}},\n')
         self.assertEqual(self.rules(), [("simulator/mutants.cpp", "mutant")])
