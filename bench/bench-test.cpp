@@ -9,6 +9,7 @@
 #include "bench/bench.h"
 #include "bench/histogram.h"
 #include "bench/report.h"
+#include "bench/timeline.h"
 
 namespace polyquorum::bench {
 
@@ -80,6 +81,35 @@ TEST_CASE("a report is one JSON object, or a table with the same numbers") {
   REQUIRE(table.str().find("1234.5") != std::string::npos);
   REQUIRE(table.str().find("NoNode") != std::string::npos);
   REQUIRE(report.failed());
+}
+
+TEST_CASE("a timeline has a row for each second, also for the silent ones") {
+  constexpr std::uint64_t MS = 1'000'000;
+  Timeline timeline(20 * MS);
+  timeline.add(0, 20 * MS);
+  timeline.add(999 * MS, 5 * MS);
+  timeline.add(3000 * MS, 2100 * MS);
+  auto& seconds = timeline.finish(4.5);
+  REQUIRE(seconds.size() == 5);
+  REQUIRE(seconds[0].answered == 2);
+  REQUIRE(seconds[0].slow == 0);  // 20 ms are not yet slow
+  REQUIRE(seconds[0].max == 20 * MS);
+  REQUIRE(seconds[1].answered == 0);
+  REQUIRE(seconds[1].max == 0);
+  REQUIRE(seconds[3].answered == 1);
+  REQUIRE(seconds[3].slow == 1);
+  REQUIRE(seconds[3].p50 == 2100 * MS);
+
+  Report report("mix");
+  report.timeline(77, {seconds[0], seconds[1]});
+  std::ostringstream json, table;
+  report.write(json, true);
+  report.write(table, false);
+  REQUIRE(json.str() ==
+          "{\"test\":\"mix\",\"timeline\":{\"begin_monotonic_ns\":77,\"seconds\":["
+          "{\"ops\":2,\"slow\":0,\"p50_us\":5013.5,\"p99_us\":20000.0,\"max_us\":20000.0},"
+          "{\"ops\":0,\"slow\":0,\"p50_us\":0.0,\"p99_us\":0.0,\"max_us\":0.0}]},\"errors\":{}}\n");
+  REQUIRE(table.str().find("20000.0") != std::string::npos);
 }
 
 TEST_CASE("what cannot be asked is refused with a sentence before anything is opened") {

@@ -47,6 +47,10 @@ void addBenchOptions(CLI::App& verb, BenchOptions& options) {
       ->capture_default_str();
   verb.add_option("--seconds", options.seconds, "mix, gap: seconds of measuring")
       ->capture_default_str();
+  verb.add_flag("--timeline", options.timeline, "mix: a row for each second");
+  verb.add_option("--slow-ms", options.slowMs, "--timeline: answers that took longer are counted as slow")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb.add_option("--sessions", options.sessions, "fanout, idle: how many")->capture_default_str();
   verb.add_option("--rounds", options.rounds, "fanout: changes of the watched node")
       ->capture_default_str();

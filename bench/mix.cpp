@@ -38,6 +38,7 @@ class MixPlayer final : public Player {
         report(report),
         dice(options.seed),
         value(valueOf(options.valueBytes)),
+        timeline(static_cast<std::uint64_t>(options.slowMs * 1e6)),
         own(options.connections) {
     for (std::size_t i = 0; i < options.keys; i++) keys.push_back(nodePath(options.root, i));
   }
@@ -53,7 +54,9 @@ class MixPlayer final : public Player {
     if (now >= beginNs && now < endNs) {
       if (header.error == zk::Error::OK) {
         answered++;
-        latencies[pending.tag].add(now > pending.startNs ? now - pending.startNs : 0);
+        auto latency = now > pending.startNs ? now - pending.startNs : 0;
+        latencies[pending.tag].add(latency);
+        if (options.timeline) timeline.add(now - beginNs, latency);
       } else {
         report.error(header.error);
       }
@@ -77,6 +80,7 @@ class MixPlayer final : public Player {
   Report& report;
   Dice dice;
   const std::string value;
+  Timeline timeline;
   std::vector<std::string> keys;
   std::vector<Own> own;
   Histogram latencies[TAGS];
@@ -228,6 +232,7 @@ void MixPlayer::run() {
     kinds += latency.count() > 0 ? 1 : 0;
   }
   report.latency("latency", all);
+  if (options.timeline) report.timeline(beginNs, timeline.finish(options.seconds));
   if (answered == 0 || connectionsLost > 0) report.fail();
   for (std::size_t tag = 0; kinds > 1 && tag < TAGS; tag++) {
     if (latencies[tag].count() > 0) report.latency(TAG_NAMES[tag], latencies[tag]);

@@ -47,6 +47,11 @@ void Report::latency(const std::string& name, const Histogram& histogram) {
   latencies.emplace_back(name, histogram);
 }
 
+void Report::timeline(std::uint64_t beginNs, const std::vector<Timeline::Second>& rows) {
+  timelineBegin = beginNs;
+  seconds = rows;
+}
+
 void Report::write(std::ostream& out, bool json) const {
   if (json)
     writeJson(out);
@@ -78,9 +83,26 @@ void Report::writeTable(std::ostream& out) const {
       out << line;
     }
   }
+  writeTimeline(out);
   for (auto& [error, times] : errors) {
     out << "error " << zookeeper_client::name(error) << ": " << times << " times, "
         << zookeeper_client::text(error) << "\n";
+  }
+}
+
+void Report::writeTimeline(std::ostream& out) const {
+  if (seconds.empty()) return;
+  char line[160];
+  std::snprintf(line, sizeof(line), "\n%-16s %10s %10s %10s %10s %10s\n", "second", "answered", "slow",
+                "p50 us", "p99 us", "max us");
+  out << line;
+  for (std::size_t i = 0; i < seconds.size(); i++) {
+    auto& second = seconds[i];
+    std::snprintf(line, sizeof(line), "%-16zu %10llu %10llu %10s %10s %10s\n", i,
+                  static_cast<unsigned long long>(second.answered),
+                  static_cast<unsigned long long>(second.slow), micros(double(second.p50)).c_str(),
+                  micros(double(second.p99)).c_str(), micros(double(second.max)).c_str());
+    out << line;
   }
 }
 
@@ -95,8 +117,20 @@ void Report::writeJson(std::ostream& out) const {
     }
     out << ",\"max\":" << micros(double(histogram.max())) << "}";
   }
-  out << ",\"errors\":{";
   const char* comma = "";
+  if (!seconds.empty()) {
+    out << ",\"timeline\":{\"begin_monotonic_ns\":" << timelineBegin << ",\"seconds\":[";
+    for (auto& second : seconds) {
+      out << comma << "{\"ops\":" << second.answered << ",\"slow\":" << second.slow
+          << ",\"p50_us\":" << micros(double(second.p50))
+          << ",\"p99_us\":" << micros(double(second.p99))
+          << ",\"max_us\":" << micros(double(second.max)) << "}";
+      comma = ",";
+    }
+    out << "]}";
+  }
+  out << ",\"errors\":{";
+  comma = "";
   for (auto& [error, times] : errors) {
     out << comma << "\"" << zookeeper_client::name(error) << "\":" << times;
     comma = ",";

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 #include "bench/histogram.h"
+#include "bench/timeline.h"
 #include "clients/zookeeper/errors.h"
 
 namespace polyquorum::bench {
@@ -19,6 +20,8 @@ class Report {
   void number(const std::string& name, double value);
   void text(const std::string& name, const std::string& value);
   void latency(const std::string& name, const Histogram& histogram);
+  /// A row for each second; the first one began at this time of the monotonic clock.
+  void timeline(std::uint64_t beginNs, const std::vector<Timeline::Second>& seconds);
   void error(zookeeper_client::Error error) { errors[error]++; }
   /// Something was not as it should be; for the exit code.
   void fail() { failure = true; }
@@ -31,9 +34,12 @@ class Report {
   std::vector<std::pair<std::string, std::string>> fields;  ///< values as JSON
   std::vector<std::pair<std::string, Histogram>> latencies;
   std::map<zookeeper_client::Error, std::uint64_t> errors;
+  std::uint64_t timelineBegin = 0;
+  std::vector<Timeline::Second> seconds;
   bool failure = false;
 
   void writeTable(std::ostream& out) const;
+  void writeTimeline(std::ostream& out) const;
   void writeJson(std::ostream& out) const;
 };
 
