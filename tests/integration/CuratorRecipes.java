@@ -35,7 +35,7 @@ import org.apache.zookeeper.CreateMode;
 public class CuratorRecipes {
   static final int CLIENTS = 3;
   static final List<CuratorFramework> clients = new ArrayList<>();
-  static final AtomicInteger lost = new AtomicInteger();
+  static final AtomicInteger lost = new AtomicInteger(), suspended = new AtomicInteger();
   static final ExecutorService threads = Executors.newCachedThreadPool(r -> {
     Thread thread = new Thread(r);
     thread.setDaemon(true);
@@ -252,6 +252,7 @@ public class CuratorRecipes {
           .retryPolicy(new RetryForever(20)).build();
       client.getConnectionStateListenable().addListener((any, state) -> {
         if (state == ConnectionState.LOST) lost.incrementAndGet();
+        if (state == ConnectionState.SUSPENDED) suspended.incrementAndGet();
       });
       client.start();
       clients.add(client);
@@ -266,6 +267,7 @@ public class CuratorRecipes {
     say("transaction", transaction("/transaction"));
     say("modes", modes("/modes"));
     say("storm", storm("/storm", new BufferedReader(new InputStreamReader(System.in))));
+    if (List.of(arguments).contains("--losses")) say("connections lost", suspended);
     for (CuratorFramework client : clients) client.close();
     System.exit(0);
   }

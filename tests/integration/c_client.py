@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, skip
+from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, shown, skip
 
 
 def compiled(folder):
@@ -22,8 +22,8 @@ def play(program, servers):
     """Kills the server that the client talks to, the leader, once requests are pouring."""
     leader = servers.leader()
     order = [leader] + [i for i in servers.ids() if i != leader]
-    return lines_of_client(servers, ["timeout", "100", program, servers.address(order)], "pouring",
-                           lambda process: servers.restart(leader))
+    return shown(servers, lines_of_client(["timeout", "100", program, servers.address(order)], "pouring",
+                                          lambda process: servers.restart(leader)))
 
 
 def main():

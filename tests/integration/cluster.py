@@ -5,6 +5,7 @@
 """Every test gets its ports from the environment: POLYQUORUM_PORTS is the first of eighty for
 ours, ZOOKEEPER_PORTS the first of eighty for Debian's. POLYQUORUM is the program, by default
 build/bin/polyquorum."""
+import collections
 import os
 import shutil
 import signal
@@ -35,7 +36,7 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
-def lines_of_client(servers, command, cue, act):
+def lines_of_client(command, cue, act):
     """What a client program prints, line by line; act(process) is done when it says cue. It must end with 0."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     lines = []
@@ -44,8 +45,12 @@ def lines_of_client(servers, command, cue, act):
         if lines[-1] == cue:
             act(process)
     code = process.wait()
+    assert code == 0, "\n  ".join([f"ended with {code}:", *lines])
+    return lines
+
+
+def shown(servers, lines):
     log(f"{servers.name}:", *(f"\n  {line}" for line in lines))
-    assert code == 0, f"ended with {code}"
     return lines
 
 
@@ -68,6 +73,7 @@ class Servers:
         self.folder = folder or tempfile.mkdtemp(prefix=f"pq-{self.name}-")
         self.ports = ports
         self.processes = {}
+        self.kills = collections.Counter()
 
     def __enter__(self):
         try:
@@ -114,6 +120,7 @@ class Servers:
             (i for i in self.ids() if not self.died(i) and self.mode(i) in ("leader", "standalone")), None))
 
     def kill(self, i):
+        self.kills[i] += 1
         self.processes[i].kill()
         self.processes[i].wait()
 

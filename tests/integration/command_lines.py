@@ -113,10 +113,10 @@ def masked(text):
     return text
 
 
-def zkcli(servers, script):
+def zkcli(address, script):
     """Notices are printed by a thread of its own, also in the middle of a line, so they are told apart from
     what commands say."""
-    done = subprocess.run(["bash", ZKCLI, "-server", servers.address(), "-timeout", "20000"],
+    done = subprocess.run(["bash", ZKCLI, "-server", address, "-timeout", "20000"],
                           input=script, text=True, capture_output=True, timeout=90,
                           env={**os.environ, "JVMFLAGS": "-Xmx128m", "USER": "test",
                                "CLIENT_JVMFLAGS": "-XX:TieredStopAtLevel=1"})
@@ -144,10 +144,10 @@ def sorted_list(line):
     return f"[{', '.join(sorted(found[1].split(', ')))}]" if found else line
 
 
-def cli_mt(servers, script):
+def cli_mt(address, script):
     """All commands in one go; answers come in order on a thread of their own, so that the last
     one's answer says that all are there. What both threads print is compared as a set of lines."""
-    process = subprocess.Popen(["stdbuf", "-oL", CLI_MT, servers.address()], stdin=subprocess.PIPE,
+    process = subprocess.Popen(["stdbuf", "-oL", CLI_MT, address], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     timer = threading.Timer(60, process.kill)
     timer.start()
@@ -169,7 +169,7 @@ def compare(name, play, script):
     results = {}
     for kind in (ZooKeeper, Polyquorum):
         with kind() if kind is ZooKeeper else kind(3) as servers:
-            results[kind.name] = play(servers, script)
+            results[kind.name] = play(servers.address(), script)
     theirs, ours = results["zookeeper"], results["polyquorum"]
     wrong = [line for at in (0, 1) for line in difflib.unified_diff(
         theirs[at], ours[at], "ZooKeeper", "Polyquorum", lineterm="", n=2)]
@@ -181,14 +181,18 @@ def compare(name, play, script):
         "notices, the same on both")
 
 
+def need_tools():
+    if not os.path.exists(ZKCLI):
+        skip("Debian's package zookeeper is not installed")
+    if not os.path.exists(CLI_MT) or shutil.which("stdbuf") is None:
+        skip("Debian's package zookeeper-bin is not installed")
+
+
 def main():
+    need_tools()
     if sys.argv[1] == "zkcli":
-        if not os.path.exists(ZKCLI):
-            skip("Debian's package zookeeper is not installed")
         compare("zkCli.sh", zkcli, ZKCLI_SCRIPT)
     else:
-        if not os.path.exists(CLI_MT) or shutil.which("stdbuf") is None:
-            skip("Debian's package zookeeper-bin is not installed")
         compare("cli_mt", cli_mt, CLI_MT_SCRIPT)
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, skip
+from cluster import HERE, Polyquorum, ZooKeeper, lines_of_client, log, shown, skip
 
 JARS = [f"/usr/share/java/{name}.jar" for name in (
     "curator-recipes", "curator-framework", "curator-client", "zookeeper", "guava", "slf4j-api")]
@@ -22,25 +22,32 @@ def compiled(folder):
                    stderr=subprocess.DEVNULL)
 
 
-def play(folder, servers):
-    def storm(process):
-        servers.restart(servers.leader())
-        servers.leader()
-        process.stdin.write("it is back\n")
+def play(folder, address, storm, *more):
+    """storm() is done while its clients hold a lock and a node; more: arguments of the program."""
+    def act(process):
+        storm()
+        process.stdin.write("it is over\n")
         process.stdin.flush()
 
     command = ["timeout", "120", "java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
-               ":".join([folder, *JARS]), "CuratorRecipes", servers.address()]
-    return lines_of_client(servers, command, "storm", storm)
+               ":".join([folder, *JARS]), "CuratorRecipes", address, *more]
+    return lines_of_client(command, "storm", act)
+
+
+def with_killed_leader(folder, servers):
+    def storm():
+        servers.restart(servers.leader())
+        servers.leader()
+    return shown(servers, play(folder, servers.address(), storm))
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         compiled(folder)
         with ZooKeeper() as theirs:
-            expected = play(folder, theirs)
+            expected = with_killed_leader(folder, theirs)
         with Polyquorum(3) as ours:
-            found = play(folder, ours)
+            found = with_killed_leader(folder, ours)
     assert found == expected, "the outcomes differ"
     log(f"Curator: {len(expected) - 1} recipes, the same on three of ours as on Debian's ZooKeeper")
 

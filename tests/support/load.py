@@ -6,7 +6,8 @@ import struct
 import threading
 import time
 
-from cluster import Trouble, wait_for, wire
+import wire
+from servers import Trouble, wait_for
 
 KEYS, AGE, PAD = 64, 398, b"." * 88
 HEADER = struct.Struct(">iiqi")
