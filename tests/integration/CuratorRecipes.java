@@ -136,6 +136,7 @@ public class CuratorRecipes {
       }
       return null;
     });
+    clients.get(0).sync().forPath(path);  // the others may have been answered by another server
     return new DistributedAtomicLong(clients.get(0), path, new RetryNTimes(10, 1)).get()
         .postValue();
   }
