@@ -161,6 +161,8 @@ def cli_mt(address, script):
             process.stdin.close()
     code = process.wait()
     timer.cancel()
+    # A value is printed without an end of line, and one of the other thread may come before that.
+    lines = re.sub(r"(?<=[^\n])(Error -\d+ for |Creating \[)", r"\n\1", "".join(lines)).splitlines()
     told = [masked(line.strip()) for line in lines if not line.startswith("time = ")]
     return sorted(line for line in told if line), [], code
 
