@@ -34,9 +34,9 @@ class Judged(unittest.TestCase):
             judge(side(300, stalled=5, quick=400, slow=801), side(300, stalled=5))
 
     def test_a_disk_that_stalls_because_of_snapshots_fails(self):
-        judge(side(300, stalled=44.9), side(300, stalled=5))
+        judge(side(300, stalled=16.9), side(300, stalled=5))
         with self.assertRaisesRegex(Trouble, "far longer with snapshots"):
-            judge(side(300, stalled=45.1), side(300, stalled=5))
+            judge(side(300, stalled=17.1), side(300, stalled=5))
 
     def test_a_disk_that_nearly_always_stalls_tells_nothing(self):
         with self.assertRaisesRegex(Trouble, "CHAOS_FOLDER"):
