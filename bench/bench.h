@@ -32,10 +32,10 @@ struct BenchOptions {
   unsigned keys = 1000;  ///< nodes that sets and gets choose from
   unsigned valueBytes = 100;
   double warmupSeconds = 1, seconds = 5;
-  unsigned sessions = 1000;    ///< FANOUT, IDLE
-  unsigned rounds = 50;        ///< FANOUT
   bool timeline = false;       ///< MIX: a row for each second
   double slowMs = 20;          ///< MIX: from when on an answer counts as slow
+  unsigned sessions = 1000;    ///< FANOUT, IDLE
+  unsigned rounds = 50;        ///< FANOUT
   double holdSeconds = 10;     ///< IDLE
   unsigned nodes = 1'000'000;  ///< LOAD
   std::int32_t sessionMs = 30'000;

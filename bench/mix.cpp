@@ -96,7 +96,7 @@ class MixPlayer final : public Player {
   void issue(Connection& connection, std::uint64_t startNs);
   bool issueDue(std::uint64_t originNs);
   Connection* withRoom();
-  void pace(std::uint64_t untilNs);
+  void pace(std::uint64_t originNs, std::uint64_t untilNs);
   std::string_view ownPath(Connection& connection, std::uint64_t number);
   char pathBuffer[512];
 };
@@ -173,8 +173,7 @@ bool MixPlayer::issueDue(std::uint64_t originNs) {
   return true;
 }
 
-void MixPlayer::pace(std::uint64_t untilNs) {
-  auto originNs = nowNs();
+void MixPlayer::pace(std::uint64_t originNs, std::uint64_t untilNs) {
   while (engine.now() < untilNs) {
     bool room = issueDue(originNs);
     auto next = originNs + static_cast<std::uint64_t>(double(issued + 1) / options.rate * 1e9);
@@ -189,24 +188,18 @@ void MixPlayer::run() {
   auto originNs = nowNs();
   beginNs = originNs + static_cast<std::uint64_t>(options.warmupSeconds * 1e9);
   endNs = beginNs + static_cast<std::uint64_t>(options.seconds * 1e9);
-  double cpuBefore = 0;
   auto play = [&](std::uint64_t untilNs) {
-    if (options.rate > 0) return pace(untilNs);
+    // One schedule through warm-up and measurement: a backlog is not forgiven at the border.
+    if (options.rate > 0) return pace(originNs, untilNs);
     while (engine.now() < untilNs) engine.turn(untilNs);
   };
   if (options.rate == 0) {
     for (auto& connection : engine.all()) fill(*connection);
   }
-  if (options.rate > 0) {
-    // One schedule through warm-up and measurement: a backlog is not forgiven at the border.
-    cpuBefore = ownCpuSeconds();
-    pace(endNs);
-  } else {
-    play(beginNs);
-    cpuBefore = ownCpuSeconds();
-    tell(options, "mix.measuring");
-    play(endNs);
-  }
+  play(beginNs);
+  auto cpuBefore = ownCpuSeconds();
+  tell(options, "mix.measuring");
+  play(endNs);
   running = false;
   auto cpu = ownCpuSeconds() - cpuBefore;
   std::size_t underWay = 0;

@@ -244,7 +244,7 @@ void Room::read(core::MemberId from, DeskLetter::Reader letter) {
   for (auto end : letter.getEnding()) home.ending(end.getSession(), end.getIncarnation());
   if (letter.getHeard() != 0) home.heard(letter.getHeard());
   if (!leader.leading()) return;  // the sender hears from the desk that leads
-  for (auto command : letter.getCommands()) leader.take(copyBody(command));
+  for (auto command : letter.getCommands()) leader.take(copyBody(command), from);
   auto now = environment.timer().now();
   for (auto touch : letter.getTouches()) {
     auto session = touch.getSession(), incarnation = touch.getIncarnation();

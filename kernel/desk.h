@@ -23,8 +23,9 @@ public:
   virtual ~DeskHost() noexcept(false) {}
 
   /// Leader only. Puts the body into the log, stamped with the cluster's time. The answer is
-  /// Desk::applied with this body, or Desk::refused(token); none if this node stops leading.
-  virtual void propose(core::Token token, BodyRef body) = 0;
+  /// Desk::applied with this body, or Desk::refused(token); none if this node stops leading. home: the
+  /// member whose client waits for it.
+  virtual void propose(core::Token token, BodyRef body, core::MemberId home) = 0;
 
   /// Leader only. Answered by Desk::readable or Desk::refused; none if this node stops leading.
   virtual void read(core::Token token) = 0;

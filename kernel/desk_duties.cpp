@@ -55,7 +55,7 @@ void DeskLeader::proposeOwn(kj::Function<void(polyquorum::Operation::Builder)> f
   auto words = capnp::messageToFlatArray(message);
   CommandId id;
   id.sequence = tickets.next();
-  take(makeCommand(id, words.asBytes()), id);
+  take(makeCommand(id, words.asBytes()), id, settings.self);
 }
 
 bool DeskLeader::touch(std::uint64_t session, std::uint64_t incarnation, kj::TimePoint heard) {

@@ -32,7 +32,7 @@ void DeskHome::forward(const Place& place, Pending& pending) {
   if (pending.proposedHere) pending.body = copyBody(pending.body->bytes());
   pending.proposedHere = true;
   leader.take(pending.body->share(),
-              {place.session, pending.incarnation, pending.sequence, pending.sequence});
+              {place.session, pending.incarnation, pending.sequence, pending.sequence}, settings.self);
 }
 
 /// Now if it may, else when it is its turn.

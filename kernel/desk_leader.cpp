@@ -72,7 +72,7 @@ void DeskLeader::end() {
   clock.clear();
 }
 
-void DeskLeader::take(BodyRef body) {
+void DeskLeader::take(BodyRef body, core::MemberId home) {
   CommandId id;
   {
     BodyReader reader(*body);
@@ -80,12 +80,12 @@ void DeskLeader::take(BodyRef body) {
     if (!view.isOperation()) return;  // seals are the driver's
     id = {view.getSession(), view.getIncarnation(), view.getSequence(), view.getUnanswered()};
   }
-  take(kj::mv(body), id);
+  take(kj::mv(body), id, home);
 }
 
-void DeskLeader::take(BodyRef body, const CommandId& id) {
+void DeskLeader::take(BodyRef body, const CommandId& id, core::MemberId home) {
   if (!leads) return;
-  Command command{kj::mv(body), id.session, id.incarnation, id.sequence, 0};
+  Command command{kj::mv(body), id.session, id.incarnation, id.sequence, home, 0};
   if (!opened) {
     if (early.size() < EARLY_MAX) early.push_back(kj::mv(command));
     return;
@@ -169,7 +169,7 @@ void DeskLeader::propose(Command command) {
   command.token = ++lastProposal;
   flyingCount++;
   flyingBytes += command.body->bytes().size();
-  host.propose(command.token, command.body->share());
+  host.propose(command.token, command.body->share(), command.home);
   flying.push_back({kj::mv(command), false});
 }
 
@@ -257,7 +257,8 @@ void DeskLeader::refused(core::Token token, core::Refused::Why why) {
   flyingBytes -= one.command.body->bytes().size();
   if (why == core::Refused::OVERLOADED) {
     again.push_back(Command{one.command.body->share(), one.command.session,
-                            one.command.incarnation, one.command.sequence, token});
+                            one.command.incarnation, one.command.sequence, one.command.home,
+                            token});
     refusing = true;
     retryAlarm.by(timer.now() + RETRY_AFTER);
   } else if (one.command.session == 0) {

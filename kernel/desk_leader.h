@@ -58,10 +58,10 @@ public:
   void end();
   bool leading() const { return leads; }
 
-  /// A command of another member's desk; anything else is dropped.
-  void take(BodyRef body);
+  /// A command of another member's desk; anything else is dropped. home: that member.
+  void take(BodyRef body, core::MemberId home);
   /// The same, not opened again.
-  void take(BodyRef body, const CommandId& id);
+  void take(BodyRef body, const CommandId& id, core::MemberId home);
   void read(core::MemberId home, std::uint64_t barrier);
   /// False if its end is on its way: that sign came too late.
   bool touch(std::uint64_t session, std::uint64_t incarnation, kj::TimePoint heard);
@@ -78,6 +78,7 @@ private:
   struct Command {
     BodyRef body;
     std::uint64_t session, incarnation, sequence;
+    core::MemberId home;
     core::Token token;  ///< of its last proposal; 0: none yet
   };
   struct Flying {

@@ -140,11 +140,12 @@ void Driver::stop() {
 
 // -------------------------------------------------------------------------------------- DeskHost
 
-void Driver::propose(core::Token token, BodyRef body) {
+void Driver::propose(core::Token token, BodyRef body, core::MemberId home) {
   lastTimeMs = std::max(lastTimeMs, environment.wallTimeMs());
   body->stamp(lastTimeMs);
   SeatEvent event{SeatEvent::PROPOSAL};
   event.number = token;
+  event.peer = home;
   event.body = kj::mv(body);
   tell(consensusSeat, kj::mv(event));
 }

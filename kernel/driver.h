@@ -71,7 +71,7 @@ public:
   void stop();
 
   // DeskHost
-  void propose(core::Token token, BodyRef body) override;
+  void propose(core::Token token, BodyRef body, core::MemberId home) override;
   void read(core::Token token) override;
   void post(core::MemberId to, kj::Array<kj::byte> letter) override;
   std::string refuses() override;

@@ -304,7 +304,7 @@ void Driver::heal() {
     log(sdk::Level::INFO, kj::str("seal.proposed heals=", peer, " incarnation=", tip.incarnation));
     auto next = chain.healed(peer, tip.incarnation, 0);
     sealToken = SEAL_TOKEN | ++sealCount;
-    return propose(sealToken, makeSeal(next->getRoot<Segment>().asReader()));
+    return propose(sealToken, makeSeal(next->getRoot<Segment>().asReader()), self);
   }
 }
 

@@ -144,6 +144,7 @@ void ConsensusSeat::fill(consensus::Event::Builder out, SeatEvent& event) {
     case SeatEvent::PROPOSAL: {
       auto proposal = out.initProposal();
       proposal.setToken(event.number);
+      proposal.setHome(event.peer);
       KJ_IF_MAYBE(body, event.body) {
         proposal.setBytes((*body)->bytes().size());
         proposal.setBody(tickets.give(kj::mv(*body)));

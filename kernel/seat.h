@@ -33,7 +33,7 @@ struct SeatEvent {
     PEER_DOWN,         // peer, link
     RECEIVED,          // mail
     NOMINATED,         // peer, number (round)
-    PROPOSAL,          // number (token), body
+    PROPOSAL,          // number (token), body, peer (home)
     READ,              // number (token)
     FETCHED,           // number (token), index (first), mail.entries
     SNAPSHOT_ARRIVED,  // peer, link, at

@@ -61,7 +61,8 @@ core::ConsensusEvent readEvent(Tickets& tickets, consensus::Event::Reader in) {
     case E::PROPOSAL: {
       auto proposal = in.getProposal();
       return core::Proposal{proposal.getToken(),
-                            tickets.give(proposal.getBody(), proposal.getBytes())};
+                            tickets.give(proposal.getBody(), proposal.getBytes()),
+                            proposal.getHome()};
     }
     case E::READ: return core::Read{in.getRead()};
     case E::FETCHED: {

@@ -109,6 +109,11 @@ const std::vector<Mutant>& mutants() {
       {"zab.read.held", "a leader's reads miss what followers found decided before it", "ADR 0015",
        {"linearizable-reads", "sync"}, true, "zab_test"},
 
+      {"zab.inform.undecided", "an observer is sent what is not decided", "INFORM", {"agreement"}, false,
+       "zab_test"},
+      {"zab.inform.asleep", "what waits for an observer goes with the next heartbeat", "INFORM", {"liveness"},
+       false, "zab_test"},
+
       // Comparisons of epochs, fences, lives, segments.
       {"zab.epoch.offered", "a follower follows an older epoch than it promised", "comparison",
        {"one-leader", "agreement", "node"}, true, "zab_test"},
@@ -189,6 +194,8 @@ const std::vector<Mutant>& mutants() {
        {"liveness"}, true},
       {"kernel.image.held", "an image is taken between a seal and the segment that it begins",
        "seed 880007070", {"state-digest", "liveness"}, true, "kernel_test"},
+      {"zab.image.again", "who has an image gets a second one because the first seemed to break off",
+       "seed 11677 of zab_test", {"liveness"}, true, "zab_test"},
       {"kernel.image.rotten", "an image that rotted is sent again and again", "seed 930021899",
        {"liveness"}, true, "kernel_test"},
       {"kernel.touch.unheard", "a server answers a session of which its leader may not have heard for long",

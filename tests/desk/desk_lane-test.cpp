@@ -226,6 +226,35 @@ TEST_CASE("desk: what reached a leader that did not lead yet is sent again when 
   CHECK(world.node(1).reply(5).error == Error::OK);
 }
 
+TEST_CASE("desk: a proposal names the member whose client asked, also when it is tried again (ADR 0016)") {
+  World world(2);
+  world.elect(1);
+  auto& leader = world.node(1);
+  auto here = world.open(1).attached, there = world.open(2, 6000, 2).attached;
+  auto made = sequential("/n");
+  bool full = true;
+  world.refuses = [&] { return full; };
+  for (int tries = 0; tries < 2; tries++) {
+    if (tries == 0) {
+      leader.submit({write(here, 5, made)});
+      world.node(2).submit({write(there, 5, made)});
+    }
+    world.turn();
+    while (world.deliver(2, 1)) {}
+    world.turn();
+    REQUIRE(leader.proposals.size() == 2);
+    CHECK(leader.proposals[0].home == 1);
+    CHECK(leader.proposals[1].home == 2);
+    world.logProposals();
+    world.clock.advanceTo(world.clock.now() + 10 * kj::MILLISECONDS);
+  }
+  full = false;
+  world.settle();
+  world.pass(10 * kj::MILLISECONDS);
+  CHECK(leader.reply(5).error == Error::OK);
+  CHECK(world.node(2).reply(5).error == Error::OK);
+}
+
 TEST_CASE("desk: a leader proposes nothing before its own log is applied") {
   World world(2);
   world.elect(1);

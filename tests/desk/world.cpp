@@ -196,9 +196,9 @@ std::size_t Node::count(Told::Kind kind) const {
   return std::count_if(told.begin(), told.end(), [&](auto& one) { return one.kind == kind; });
 }
 
-void Node::propose(core::Token token, BodyRef body) {
+void Node::propose(core::Token token, BodyRef body, core::MemberId home) {
   body->stamp(world.wallMs);
-  proposals.push_back({token, kj::mv(body)});
+  proposals.push_back({token, kj::mv(body), home});
 }
 
 void Node::read(core::Token token) { reads.push_back(token); }

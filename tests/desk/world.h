@@ -72,7 +72,7 @@ public:
   bool answered(std::uint64_t token) const;
   std::size_t count(Told::Kind kind) const;
 
-  void propose(core::Token token, BodyRef body) override;
+  void propose(core::Token token, BodyRef body, core::MemberId home) override;
   void read(core::Token token) override;
   void post(core::MemberId to, kj::Array<kj::byte> letter) override;
   std::string refuses() override { return refusing; }
@@ -82,6 +82,7 @@ public:
   struct Proposal {
     core::Token token;
     BodyRef body;
+    core::MemberId home;
   };
   std::deque<Proposal> proposals;
   std::deque<core::Token> reads;

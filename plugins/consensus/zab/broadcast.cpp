@@ -35,6 +35,8 @@ void Leader::propose(const core::Proposal& proposal) {
   core::Entry entry{ledger.last().index + 1, epoch, proposal.body};
   tail.push_back(entry);
   undecidedBytes += bytes;
+  auto home = sessions.find(proposal.home);
+  if (home != sessions.end()) home->second.wanted = entry.index;
   ledger.append(std::move(entry));
   appended = true;
 }
@@ -74,9 +76,12 @@ void Leader::countAcks() {
   auto held = nthGreatest(acked, ledger.quorum() - MUTANT("zab.quorum.acks"));
   if (held <= std::max(ledger.committed(), historyEnd)) return;
   // All undecided entries are in the tail.
+  std::uint64_t bytes = 0;
   for (auto index = ledger.committed() + 1; index <= held; index++) {
-    undecidedBytes -= bytesOf(tail[index - tail.front().index]);
+    bytes += bytesOf(tail[index - tail.front().index]);
   }
+  undecidedBytes -= bytes;
+  for (auto& [peer, session] : sessions) session.withheld += bytes;
   ledger.commit(held);
 }
 
@@ -95,10 +100,27 @@ core::Index Leader::heldBeside(const Session& session) const {
 
 // ---------------------------------------------------------------------------------------- sending
 
-/// Voters get proposals, the others decided entries only. (ZooKeeper's INFORM.)
-core::Index Leader::limit(const Session& session) const {
-  if (session.voter()) return ledger.last().index;
-  return phase == LEADING ? ledger.committed() : 0;
+/// Voters get proposals, the others decided entries only (ZooKeeper's INFORM), and many in one letter:
+/// nobody waits for such a member. What is decided waits for it until informInterval after the letter
+/// before, unless it is a chunk by then or somebody waits for it there.
+core::Index Leader::limit(Session& session) {
+  if (session.voter() || MUTANT("zab.inform.undecided")) return ledger.last().index;
+  if (phase != LEADING) return 0;
+  auto& settings = ledger.settings;
+  bool withholds = session.stage == FOLLOWS && ledger.now < session.informAt &&
+                   session.withheld < settings.chunkBytes && session.wanted <= session.informed;
+  if (!withholds && session.informed < ledger.committed()) {
+    session.informed = ledger.committed();
+    session.informAt = ledger.now + settings.informInterval;
+    session.withheld = 0;
+  }
+  return session.informed;
+}
+
+/// It has all but what waits for its next letter.
+bool Leader::withholds(const Session& session) const {
+  return phase == LEADING && !session.voter() && session.stage == FOLLOWS &&
+         session.informed < ledger.committed() && session.next > session.informed;
 }
 
 void Leader::pump(Session& session) {
@@ -126,7 +148,7 @@ void Leader::pump(Session& session) {
     ledger.send(letter(session.caller.peer, session.caller.link, NEW_LEADER,
                        {session.caller.session, epoch, session.next - 1}));
   }
-  if (session.stage == FOLLOWS) tell(session);
+  if (session.stage == FOLLOWS && session.voter()) tell(session);
 }
 
 /// What is decided, unless the learner found that by itself; what it will find when its disk is done.
@@ -186,11 +208,12 @@ void Leader::fetched(const core::Fetched& fetched) {
   }
 }
 
-/// Forgets decided entries that nobody waits for.
+/// Forgets decided entries that will not be sent from memory.
 void Leader::shortenTail() {
   auto keep = ledger.committed() + 1;
   for (auto& [peer, session] : sessions) {
     if (session.fetch != 0) keep = std::min(keep, session.fetchLast + 1);
+    else if (withholds(session)) keep = std::min(keep, session.next);
   }
   auto decided = [&] {
     return !tail.empty() && tail.front().index <= ledger.committed()
@@ -214,6 +237,8 @@ void Leader::startRound() {
     auto index = std::max(ledger.committed(), MUTANT("zab.read.held") ? 0 : heldTold);
     if (MUTANT("M13")) ledger.readable(token, ledger.committed());
     else reads.push_back({token, index, roundLast});
+    // Whoever asks waits until it is applied there.
+    for (auto& [peer, session] : sessions) session.wanted = std::max(session.wanted, index);
   }
   newReads.clear();
   pingNow = true;
@@ -304,13 +329,20 @@ void Leader::finish() {
     appended = false;
   }
   countAcks();
-  for (auto& [peer, session] : sessions) pump(session);
+  for (bool voters : {true, false}) {
+    for (auto& [peer, session] : sessions) {
+      if (session.voter() == voters) pump(session);
+    }
+  }
   shortenTail();
   confirmReads();
   startRound();
-  if (pingNow || ledger.now >= pingAt) {
-    for (auto& [peer, session] : sessions) ping(session);
-    pingAt = ledger.now + ledger.settings.heartbeat;
+  bool beat = ledger.now >= pingAt;
+  if (pingNow || beat) {
+    for (auto& [peer, session] : sessions) {
+      if (beat || session.voter()) ping(session);
+    }
+    if (beat) pingAt = ledger.now + ledger.settings.heartbeat;
     pingNow = false;
     confirmReads();
   }
@@ -321,6 +353,9 @@ core::Nanos Leader::wakeAt() const {
   if (phase == IDLE) return core::NEVER;
   auto wake = pingAt;
   if (phase == GATHERING || phase == PROMISING) wake = std::min(wake, deadline);
+  for (auto& [peer, session] : sessions) {
+    if (withholds(session) && !MUTANT("zab.inform.asleep")) wake = std::min(wake, session.informAt);
+  }
   return std::min(wake, heirUntil);
 }
 

@@ -75,6 +75,10 @@ private:
     core::Index acked = 0;             // durable there
     core::Index commitTold = 0;        // it knows, or will when its disk is done
     core::Index heldTold = 0;
+    core::Index informed = 0;          // without a vote: may be sent so far
+    core::Index wanted = 0;            // somebody there waits for it
+    core::Nanos informAt = 0;          // when more may be sent anyway
+    std::uint64_t withheld = 0;        // bytes decided since
     std::deque<std::pair<core::Index, std::uint64_t>> inFlight;   // last index, bytes
     std::uint64_t inFlightBytes = 0;
     core::Token fetch = 0;             // 0: none outstanding
@@ -154,7 +158,8 @@ private:
   void pump(Session& session);
   void tell(Session& session);
   void sendEntries(Session& session, std::vector<core::Entry>&& entries);
-  core::Index limit(const Session& session) const;
+  core::Index limit(Session& session);
+  bool withholds(const Session& session) const;
   void shortenTail();
   void startRound();
   void confirmReads();

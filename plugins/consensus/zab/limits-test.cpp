@@ -131,6 +131,34 @@ TEST_CASE("zab: a stalled synchronisation is given up and tried again (contract,
   CHECK(cluster.runUntil(2000 * MS, [&] { return cluster.converged(); }));
 }
 
+TEST_CASE("zab: a learner that has an image gets no second one, though the first seemed to break off") {
+  Cluster cluster(3, 1);
+  cluster.weather.snapshotKeeps = 2;
+  for (core::MemberId id : {1u, 2u, 3u}) cluster.start(id);
+  REQUIRE(cluster.elect(1));
+  cluster.propose(1, 50);
+  cluster.run(50 * MS);
+  cluster.ownSnapshot(1);
+  cluster.run(20 * MS);
+  core::Link link = 0;
+  cluster.onSend = [&](core::MemberId, const core::Letter& letter) {
+    if (letter.kind == SYNC) link = letter.link;
+    return true;
+  };
+  cluster.onSnapshot = [&](core::MemberId to) {  // another one of it was whole (zab_test, seed 11677)
+    cluster.tell(1, core::SnapshotSent{to, link, {}, false});
+    return true;
+  };
+  cluster.start(4);
+  cluster.nominate(4, 1);
+  REQUIRE(cluster.runUntil(2000 * MS, [&] { return cluster.converged(); }));
+  cluster.propose(1, 5);
+  cluster.run(500 * MS);
+  CHECK_FALSE(cluster.heardOf(4, core::Feedback::LOST));
+  CHECK(cluster.modes[SNAP] == 1);
+  CHECK(cluster.at(4).committed == 55);
+}
+
 TEST_CASE("zab: a follower far behind is paced by its acknowledgements") {
   Settings settings;
   settings.chunkBytes = 1000;

@@ -23,6 +23,9 @@ Settings read(capnp::List<polyquorum::Option>::Reader given) {
   time("discoveryTimeout", settings.discoveryTimeout, 10 * kj::MINUTES);
   time("syncTimeout", settings.syncTimeout, 60 * kj::MINUTES);
   time("snapshotTimeout", settings.snapshotTimeout, 24 * kj::HOURS);
+  settings.informInterval = options.duration("informInterval", settings.informInterval * kj::NANOSECONDS,
+                                             0 * kj::MILLISECONDS, 10 * kj::SECONDS) /
+                            kj::NANOSECONDS;
   settings.undecidedEntries = options.number("maxUndecided", 20'000, 1, 10'000'000);
   settings.undecidedBytes = options.bytes("maxUndecidedBytes", 64 << 20, 1 << 10, 1ull << 40);
   settings.chunkBytes = options.bytes("chunkBytes", 1 << 20, 1 << 10, 64 << 20);
@@ -54,6 +57,9 @@ public:
           "How long a synchronisation may make no progress before both sides give it up."},
          {"snapshotTimeout", "10m", "1ms .. 24h",
           "How long a snapshot on its way counts as progress."},
+         {"informInterval", "10ms", "0ms .. 10s",
+          "How often an observer is sent what was decided, unless a client of its own or a read waits "
+          "for it. 0ms: at once."},
          {"maxUndecided", "20000", "1 .. 10000000",
           "Undecided entries above which proposals are refused as overloaded."},
          {"maxUndecidedBytes", "64MiB", "1KiB .. 1TiB", "The same in bytes."},

@@ -164,44 +164,6 @@ TEST_CASE("zab: a follower below the leader's log gets a snapshot, then the rest
   CHECK(cluster.decided() == 60);
 }
 
-TEST_CASE("zab: an observer learns decided entries and is counted nowhere (INFORM)") {
-  Cluster cluster(3, 1);
-  REQUIRE(cluster.startUnder(1));
-  cluster.propose(1, 10);
-  cluster.run(50 * MS);
-  CHECK(cluster.converged());
-  CHECK(cluster.kinds[INFORM] > 0);
-  CHECK(cluster.at(4).committed == 10);
-  CHECK(!cluster.at(4).evidence.eligible);
-
-  cluster.isolate(2);
-  cluster.isolate(3);
-  cluster.propose(1, 1);
-  cluster.run(500 * MS);
-  CHECK(cluster.decided() == 10);
-  CHECK(cluster.at(4).memory.last().index == 10);
-}
-
-TEST_CASE("zab: a member that may have forgotten promises learns, and counts nowhere") {
-  Cluster cluster(3);
-  cluster.at(3).mayVote = false;
-  REQUIRE(cluster.startUnder(1));
-  cluster.propose(1, 10);
-  cluster.run(50 * MS);
-  CHECK(cluster.converged());
-  CHECK(!cluster.at(3).evidence.eligible);
-  CHECK(cluster.at(3).disk.fact("accepted") == 0);
-
-  cluster.isolate(2);
-  cluster.propose(1, 1);
-  cluster.run(1500 * MS);
-  CHECK(cluster.decided() == 10);
-  CHECK(cluster.heardOf(1, core::Feedback::QUORUM_LOST));
-  cluster.nominate(3, 3);
-  cluster.run(10 * MS);
-  CHECK(cluster.heardOf(3, core::Feedback::QUORUM_LOST));
-}
-
 namespace {
 
 /// Server 3 was away while 1 and 2 decided more; then 1 and 3 are up and 3 is called to lead.

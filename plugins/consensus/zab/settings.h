@@ -27,6 +27,8 @@ struct Settings {
   std::uint64_t undecidedBytes = 64 << 20;
   /// Of one read of the log for a follower that lags.
   std::uint32_t chunkBytes = 1 << 20;
+  /// A member without a vote is sent what was decided at most this often, unless somebody waits for it.
+  core::Nanos informInterval = 10'000'000;
   /// Sent to one follower and not yet acknowledged as durable.
   std::uint64_t windowBytes = 16 << 20;
 };

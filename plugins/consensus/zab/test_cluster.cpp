@@ -83,6 +83,11 @@ void Cluster::propose(core::MemberId at, unsigned count, std::uint32_t bytes) {
   }
 }
 
+void Cluster::proposeFor(core::MemberId home, core::MemberId at) {
+  core::Body body{std::make_shared<const std::uint64_t>(++bodyCount), 100};
+  tell(at, core::Proposal{++tokenCount, body, home});
+}
+
 core::Token Cluster::read(core::MemberId at) {
   auto token = ++tokenCount;
   readsSince[token] = decided();

@@ -140,6 +140,8 @@ public:
   void nominateAll(core::MemberId leader);
   /// Proposes count bodies at the server; they are numbered.
   void propose(core::MemberId at, unsigned count = 1, std::uint32_t bytes = 100);
+  /// The same for a client of home.
+  void proposeFor(core::MemberId home, core::MemberId at);
   core::Token read(core::MemberId at);
   void tell(core::MemberId at, core::ConsensusEvent event);
   void ownSnapshot(core::MemberId at);
