@@ -42,6 +42,19 @@ def four_letters(port, word):
         return ""
 
 
+def fail(text):
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {text}")
+
+
+def check_needs(programs, products):
+    """programs: paths of what must be built; products: classes of servers that will be started."""
+    if ZooKeeper in products and not os.path.exists(JAR):
+        fail(f"{JAR} is missing; apt-get install zookeeper default-jre-headless")
+    for path in programs:
+        if not os.access(path, os.X_OK):
+            fail(f"{path} is missing; make a release build with ./dev build")
+
+
 class Servers:
     """Child processes of one product, voters first, their memory and CPU. Clients go to voters."""
 
@@ -64,10 +77,10 @@ class Servers:
         for i, port in enumerate(self.ports[: self.count]):
             while "Mode:" not in four_letters(port, "srvr"):
                 if self.processes[i].poll() is not None:
-                    sys.exit(f"compare: server {i + 1} of {self.name} ended with code "
+                    fail(f"server {i + 1} of {self.name} ended with code "
                              f"{self.processes[i].returncode}; see {self.folder}/{i + 1}.log")
                 if time.monotonic() > deadline:
-                    sys.exit(f"compare: {self.name} did not serve within 120 s; see {self.folder}")
+                    fail(f"{self.name} did not serve within 120 s; see {self.folder}")
                 time.sleep(0.005)
 
     def stop(self, how=signal.SIGTERM):
@@ -184,7 +197,7 @@ class Bench:
         try:
             return json.loads(answer)
         except ValueError:
-            sys.exit(f"compare: {' '.join(process.args)} ended with code {process.returncode}: "
+            fail(f"{' '.join(process.args)} ended with code {process.returncode}: "
                      + " / ".join(complaints[-3:]))
 
     def load(self, arguments, seconds, warmup):
@@ -193,7 +206,7 @@ class Bench:
             if result["ops_per_s"] > 0:
                 return result
             log(f"  {self.servers.name} answered nothing in {seconds} s; measured again")
-        sys.exit(f"compare: {self.servers.name} answered nothing in {ATTEMPTS} runs; see {self.servers.folder}")
+        fail(f"{self.servers.name} answered nothing in {ATTEMPTS} runs; see {self.servers.folder}")
 
     def load_once(self, arguments, seconds, warmup):
         window = {}

@@ -107,20 +107,20 @@ core::Index Leader::limit(Session& session) {
   if (session.voter() || MUTANT("zab.inform.undecided")) return ledger.last().index;
   if (phase != LEADING) return 0;
   auto& settings = ledger.settings;
-  bool withholds = session.stage == FOLLOWS && ledger.now < session.informAt &&
-                   session.withheld < settings.chunkBytes && session.wanted <= session.informed;
-  if (!withholds && session.informed < ledger.committed()) {
-    session.informed = ledger.committed();
-    session.informAt = ledger.now + settings.informInterval;
+  bool waits = session.stage == FOLLOWS && ledger.now < session.releaseAt &&
+               session.withheld < settings.chunkBytes && session.wanted <= session.released;
+  if (!waits && session.released < ledger.committed()) {
+    session.released = ledger.committed();
+    session.releaseAt = ledger.now + settings.informInterval;
     session.withheld = 0;
   }
-  return session.informed;
+  return session.released;
 }
 
 /// It has all but what waits for its next letter.
 bool Leader::withholds(const Session& session) const {
   return phase == LEADING && !session.voter() && session.stage == FOLLOWS &&
-         session.informed < ledger.committed() && session.next > session.informed;
+         session.released < ledger.committed() && session.next > session.released;
 }
 
 void Leader::pump(Session& session) {
@@ -354,7 +354,7 @@ core::Nanos Leader::wakeAt() const {
   auto wake = pingAt;
   if (phase == GATHERING || phase == PROMISING) wake = std::min(wake, deadline);
   for (auto& [peer, session] : sessions) {
-    if (withholds(session) && !MUTANT("zab.inform.asleep")) wake = std::min(wake, session.informAt);
+    if (withholds(session) && !MUTANT("zab.inform.asleep")) wake = std::min(wake, session.releaseAt);
   }
   return std::min(wake, heirUntil);
 }

@@ -8,6 +8,13 @@ using namespace polyquorum::zab;
 
 namespace {
 
+/// An observer is told so rarely that a test sees what goes to it for another reason.
+Settings rarely() {
+  Settings settings;
+  settings.informInterval = 1000 * MS;
+  return settings;
+}
+
 /// Three voters and an observer, its id 4, that has what was decided; no letter to it for so long that
 /// the next one goes out at once.
 struct Watched {
@@ -79,19 +86,18 @@ TEST_CASE("zab: an observer is sent the first entry at once and those of the nex
 TEST_CASE("zab: what waits for an observer is sent from memory, not read from the log") {
   Watched watched;
   auto& cluster = watched.cluster;
-  cluster.onEvent = [](const std::string& line) { CHECK(line.find("fetch") == std::string::npos); };
+  cluster.fetches = 0;
   for (unsigned i = 0; i < 20; i++) {
     cluster.propose(1);
     cluster.run(1 * MS);
   }
   cluster.run(20 * MS);
   CHECK(cluster.at(4).committed == 21);
+  CHECK(cluster.fetches == 0);
 }
 
 TEST_CASE("zab: an entry that a client at the observer waits for is sent at once") {
-  Settings settings;
-  settings.informInterval = 1000 * MS;
-  Watched watched(settings);
+  Watched watched(rarely());
   auto& cluster = watched.cluster;
   cluster.run(1000 * MS);
   cluster.propose(1);
@@ -111,9 +117,7 @@ TEST_CASE("zab: an entry that a client at the observer waits for is sent at once
 }
 
 TEST_CASE("zab: what a read must see is sent at once: its asker may be an observer's client") {
-  Settings settings;
-  settings.informInterval = 1000 * MS;
-  Watched watched(settings);
+  Watched watched(rarely());
   auto& cluster = watched.cluster;
   cluster.propose(1);
   cluster.run(20 * MS);
@@ -125,9 +129,8 @@ TEST_CASE("zab: what a read must see is sent at once: its asker may be an observ
   CHECK(cluster.kinds[PING] == 2);  // a round asks voters only
 }
 
-TEST_CASE("zab: an observer waits for no chunk") {
-  Settings settings;
-  settings.informInterval = 1000 * MS;
+TEST_CASE("zab: what waits for an observer is sent at once when it fills a chunk") {
+  auto settings = rarely();
   settings.chunkBytes = 1000;
   Watched watched(settings);
   auto& cluster = watched.cluster;
@@ -149,9 +152,7 @@ TEST_CASE("zab: an observer that takes nothing more costs its leader no letters"
     cluster.propose(1);
     cluster.run(5 * MS);
   }
-  auto sent = cluster.kinds[INFORM];
-  CHECK(sent <= 5);
-  auto commits = cluster.kinds[COMMIT];
+  CHECK(cluster.kinds[INFORM] <= 5);
   std::size_t toObserver = 0;
   cluster.onSend = [&](core::MemberId from, const core::Letter& letter) {
     toObserver += from == 1 && letter.peer == 4 && letter.kind != PING;
@@ -162,7 +163,6 @@ TEST_CASE("zab: an observer that takes nothing more costs its leader no letters"
     cluster.run(1 * MS);
   }
   CHECK(toObserver == 0);
-  CHECK(commits <= 100);
   cluster.onSend = nullptr;
   cluster.release();
   REQUIRE(cluster.runUntil(500 * MS, [&] { return cluster.converged(); }));

@@ -75,9 +75,9 @@ private:
     core::Index acked = 0;             // durable there
     core::Index commitTold = 0;        // it knows, or will when its disk is done
     core::Index heldTold = 0;
-    core::Index informed = 0;          // without a vote: may be sent so far
+    core::Index released = 0;          // without a vote: may be sent so far
     core::Index wanted = 0;            // somebody there waits for it
-    core::Nanos informAt = 0;          // when more may be sent anyway
+    core::Nanos releaseAt = 0;         // when more may be sent anyway
     std::uint64_t withheld = 0;        // bytes decided since
     std::deque<std::pair<core::Index, std::uint64_t>> inFlight;   // last index, bytes
     std::uint64_t inFlightBytes = 0;

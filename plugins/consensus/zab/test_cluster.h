@@ -108,7 +108,7 @@ public:
   std::function<void(const std::string&)> onEvent;
   /// False: the snapshot that went over is lost at the receiver.
   std::function<bool(core::MemberId to)> onSnapshot;
-  std::size_t lettersSent = 0, decidedAgain = 0, snapshotsAdopted = 0, cuts = 0;
+  std::size_t fetches = 0, lettersSent = 0, decidedAgain = 0, snapshotsAdopted = 0, cuts = 0;
   std::map<std::uint16_t, std::size_t> kinds;
   std::map<std::uint64_t, std::size_t> modes;
 

@@ -231,6 +231,7 @@ void Cluster::carry(core::MemberId from, core::MemberId to, core::Letter letter)
 // ------------------------------------------------------------------------- questions of the cores
 
 void Cluster::answer(Server& server, const core::Fetch& fetch) {
+  fetches++;
   later(draw(weather.diskMax), [this, &server, fetch, life = server.life] {
     if (life != server.life) return;
     auto& log = server.memory.log;
