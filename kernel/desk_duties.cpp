@@ -26,14 +26,11 @@ void DeskLeader::read(core::MemberId home, std::uint64_t barrier) {
   } else {
     at->barrier = std::max(at->barrier, barrier);
   }
-  if (asking) return;
-  asking = true;
-  tasks.add(kj::evalLater([this] { askGathered(); }));
+  asking.soon();
 }
 
 /// One quorum round for all that came in this turn.
 void DeskLeader::askGathered() {
-  asking = false;
   if (!leads || gathered.empty()) return;
   auto token = READ_BIT | ++lastRead;
   reads[token] = std::move(gathered);

@@ -41,7 +41,7 @@ DeskLeader::DeskLeader(const DeskSettings& settings, DeskHost& host,
                    refusing = false;
                    pump();
                  }),
-      tasks(failures) {}
+      asking(failures, [this]() { askGathered(); }) {}
 
 void DeskLeader::begin(core::Index last) {
   end();

@@ -12,6 +12,7 @@
 #include "kernel/desk.h"
 #include "kernel/desk_alarm.h"
 #include "kernel/session_clock.h"
+#include "sdk/later.h"
 
 namespace polyquorum::kernel {
 
@@ -136,8 +137,7 @@ private:
 
   SessionClock clock;
   Alarm clockAlarm, reapAlarm, retryAlarm;
-  kj::TaskSet tasks;
-  bool asking = false;
+  sdk::Later asking;
 };
 
 }  // namespace polyquorum::kernel

@@ -88,12 +88,7 @@ void DeskOutbox::adrift(std::uint64_t session, std::uint64_t index, kj::StringPt
 }
 
 void DeskOutbox::schedule() {
-  if (scheduled || delivering) return;
-  scheduled = true;
-  tasks.add(kj::evalLast([this] {
-    scheduled = false;
-    flush();
-  }));
+  if (!delivering) turnsEnd.last();
 }
 
 void DeskOutbox::flush() {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include "interfaces/coordination.capnp.h"
+#include "sdk/later.h"
 #include "state/state.h"
 
 namespace polyquorum::kernel {
@@ -64,15 +65,17 @@ private:
 
   DeskOutbox(kj::TaskSet::ErrorHandler& failures,
              kj::PromiseFulfillerPair<coordination::Outbox::Client> given)
-      : client(kj::mv(given.promise)), giver(kj::mv(given.fulfiller)), tasks(failures) {}
+      : client(kj::mv(given.promise)), giver(kj::mv(given.fulfiller)), tasks(failures),
+        turnsEnd(failures, [this]() { flush(); }) {}
 
   coordination::Outbox::Client client;
   kj::Own<kj::PromiseFulfiller<coordination::Outbox::Client>> giver;
   std::deque<Batch> batches;
   kj::TaskSet tasks;
+  sdk::Later turnsEnd;
   unsigned capacity = 16;
   std::uint64_t sent = 1, bytesWaiting = 0;
-  bool scheduled = false, delivering = false;
+  bool delivering = false;
   kj::Vector<kj::Own<kj::PromiseFulfiller<void>>> waiters;
 };
 

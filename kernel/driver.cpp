@@ -37,51 +37,42 @@ void Driver::schedule() {
   if (stopped) return;
   if (turning) {
     again = true;
-  } else if (!scheduled) {
-    scheduled = true;
-    tasks->add(kj::evalLast([this]() {
-      scheduled = false;
-      return turn();
-    }));
+  } else {
+    turnsEnd.last();
   }
 }
 
-kj::Promise<void> Driver::turn() {
-  if (stopped) return kj::READY_NOW;
+void Driver::turn() {
   turning = true;
   again = false;
   retired.clear();
-  return step(STEPS_PER_TURN).then([this]() {
-    turning = false;
-    if (!stopped) finishTurn();
-  });
+  step(STEPS_PER_TURN);
 }
 
-kj::Promise<void> Driver::step(unsigned left) {
-  if (stopped) return kj::READY_NOW;
-  if (left == 0) {
+/// One core after the other until neither has anything to do, or so many times; then the turn ends.
+void Driver::step(unsigned left) {
+  if (left > 0) {
+    auto time = now();
+    KJ_IF_MAYBE(seat, electionSeat) {
+      if ((*seat)->due(time)) return await((*seat)->step(time), left);
+    }
+    KJ_IF_MAYBE(seat, consensusSeat) {
+      if ((*seat)->due(time)) return await((*seat)->step(time), left);
+    }
+  } else {
     again = true;
-    return kj::READY_NOW;
   }
-  auto time = now();
-  auto ofLife = life;
-  KJ_IF_MAYBE(seat, electionSeat) {
-    if ((*seat)->due(time)) {
-      return (*seat)->step(time).then([this, left, ofLife](ElectionSeat::Response response) {
-        if (ofLife == life && !stopped) perform(response.getEffects());
-        return step(left - 1);
-      });
-    }
-  }
-  KJ_IF_MAYBE(seat, consensusSeat) {
-    if ((*seat)->due(time)) {
-      return (*seat)->step(time).then([this, left, ofLife](ConsensusSeat::Response response) {
-        if (ofLife == life && !stopped) perform(response.getEffects());
-        return step(left - 1);
-      });
-    }
-  }
-  return kj::READY_NOW;
+  turning = false;
+  finishTurn();
+}
+
+template <typename Response>
+void Driver::await(kj::Promise<Response> stepped, unsigned left) {
+  tasks->add(stepped.then([this, left, ofLife = life](Response response) {
+    if (stopped) return;
+    if (ofLife == life) perform(response.getEffects());
+    if (!stopped) step(left - 1);
+  }));
 }
 
 void Driver::flush() {
@@ -133,6 +124,7 @@ void Driver::stop() {
   stopped = true;
   images.stop();
   alarm = kj::NEVER_DONE;
+  turnsEnd.cancel();
   tasks = nullptr;
   consensusSeat = nullptr;
   electionSeat = nullptr;

@@ -23,6 +23,7 @@
 #include "kernel/witness.h"
 #include "kernel/write_queue.h"
 #include "sdk/environment.h"
+#include "sdk/later.h"
 
 namespace polyquorum::kernel {
 
@@ -130,20 +131,23 @@ private:
   core::Index imageWanted = 0;          ///< applied index at which the next own image is due
 
   // The turn.
-  bool scheduled = false, turning = false, again = false, stopped = false;
+  bool turning = false, again = false, stopped = false;
   std::uint64_t life = 0;               ///< counts openings and closings of segments
   std::vector<kj::Own<Seat>> retired;   ///< closed while they were being stepped
   core::Nanos armedFor = core::NEVER;
   kj::Promise<void> alarm = kj::NEVER_DONE;
   kj::Own<kj::TaskSet> tasks = kj::heap<kj::TaskSet>(failure);
+  sdk::Later turnsEnd{failure, [this]() { turn(); }};
 
   core::Nanos now() const;
   bool mayVote() const {
     return chain.mayVote(self, settings.identity.lost, settings.identity.incarnation);
   }
   void schedule();
-  kj::Promise<void> turn();
-  kj::Promise<void> step(unsigned left);
+  void turn();
+  void step(unsigned left);
+  template <typename Response>
+  void await(kj::Promise<Response> stepped, unsigned left);
   void finishTurn();
   void flush();
   void takeImageIfDue();

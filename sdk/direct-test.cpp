@@ -108,6 +108,34 @@ TEST_CASE("a direct response carries capabilities, and they can be called before
   CHECK(bench.journal.lines == std::vector<std::string>{"done", "done"});
 }
 
+TEST_CASE("what is called through a direct response that failed rejects with its reason") {
+  Bench bench;
+  auto response = KJ_ASSERT_NONNULL(bench.inbox).streamRequest().send();
+  auto before = response.getSink();
+  bench.scope.poll();
+  KJ_ASSERT_NONNULL(bench.journal.open)->reject(KJ_EXCEPTION(FAILED, "no room for a stream"));
+  bench.scope.poll();
+  auto call = [&](storage::Sink::Client sink) {
+    sink.doneRequest().send().ignoreResult().wait(bench.scope);
+  };
+  CHECK_THROWS_WITH(call(before), Catch::Contains("no room for a stream"));
+  CHECK_THROWS_WITH(call(response.getSink()), Catch::Contains("no room for a stream"));
+}
+
+TEST_CASE("a direct call whose loop ends is forgotten, with its object") {
+  Journal journal;
+  {
+    kj::EventLoop loop;
+    kj::WaitScope scope(loop);
+    auto inbox = sdk::direct<transport::Inbox>(kj::heap<Inbox>(journal));
+    auto running = inbox.streamRequest().send().ignoreResult();
+    scope.poll();
+    { auto queued = inbox.deliverRequest().send().ignoreResult(); }
+    CHECK(journal.alive == 1);
+  }
+  CHECK(journal.alive == 0);
+}
+
 TEST_CASE("a running direct call keeps its object alive, and nothing does after it") {
   Bench bench;
   auto response = KJ_ASSERT_NONNULL(bench.inbox).streamRequest().send().ignoreResult();

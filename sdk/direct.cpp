@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls within the loop; see direct.h. One object is request, call context and response at once.
+// Calls within the loop; see direct.h. One object is request, context, response and its pipeline, and the
+// loop's event and promise of the call.
 #include "sdk/direct.h"
 #include <capnp/any.h>
 #include <capnp/message.h>
@@ -14,6 +15,7 @@ namespace polyquorum::sdk {
 namespace {
 
 using capnp::AnyPointer;
+namespace promise = kj::_;
 
 constexpr unsigned WORDS_UNKNOWN = 128;  // of a message whose size nobody foretold
 constexpr unsigned WORDS_MORE = 1024;    // of its next segments, at least
@@ -85,9 +87,25 @@ private:
   kj::Own<capnp::Capability::Server> object;
 };
 
+// Two bases of a call have an addRef() of their own: told apart here.
+class Context : public capnp::CallContextHook {
+public:
+  kj::Own<CallContextHook> addRef() final { return addContext(); }
+  virtual kj::Own<CallContextHook> addContext() = 0;
+};
+
+class Pipeline : public capnp::PipelineHook {
+public:
+  kj::Own<PipelineHook> addRef() final { return addPipeline(); }
+  virtual kj::Own<PipelineHook> addPipeline() = 0;
+};
+
 class Call final : public capnp::RequestHook,
-                   public capnp::CallContextHook,
+                   public Context,
+                   public Pipeline,
                    public capnp::ResponseHook,
+                   public promise::Event,
+                   public promise::PromiseNode,
                    public kj::Refcounted {
 public:
   Call(kj::Own<DirectClient> client, std::uint64_t interface, std::uint16_t method,
@@ -98,18 +116,12 @@ public:
 
   // RequestHook
   capnp::RemotePromise<AnyPointer> send() override {
-    auto pair = kj::newPromiseAndFulfiller<capnp::Response<AnyPointer>>();
-    waiting = kj::mv(pair.fulfiller);
-    kj::evalLater([this]() { return client->dispatch(interface, method, *this); })
-        .then([call = kj::addRef(*this)]() mutable {
-          call->finish();
-        })
-        .detach([call = kj::addRef(*this)](kj::Exception&& why) mutable {
-          for (auto& asked : call->pipelined) asked.fulfiller->reject(kj::cp(why));
-          call->waiting->reject(kj::mv(why));
-        });
+    armBreadthFirst();
+    // The loop owns what runs: itself as a promise that nobody waits for.
+    promise::detach(PromiseNode::to<kj::Promise<void>>(kj::addRef(*this)));
     return capnp::RemotePromise<AnyPointer>(
-        kj::mv(pair.promise), AnyPointer::Pipeline(kj::refcounted<Pipeline>(kj::addRef(*this))));
+        kj::newAdaptedPromise<capnp::Response<AnyPointer>, Answer>(kj::addRef(*this)),
+        AnyPointer::Pipeline(addPipeline()));
   }
   kj::Promise<void> sendStreaming() override { return unsupported("has no streaming methods"); }
   const void* getBrand() override { return nullptr; }
@@ -128,20 +140,62 @@ public:
   capnp::ClientHook::VoidPromiseAndPipeline directTailCall(kj::Own<RequestHook>&&) override {
     kj::throwFatalException(unsupported("has no tail calls"));
   }
-  kj::Own<CallContextHook> addRef() override { return kj::addRef(*this); }
+  kj::Own<CallContextHook> addContext() override { return kj::addRef(*this); }
+
+  // PipelineHook, of a response that is not there yet
+  kj::Own<PipelineHook> addPipeline() override { return kj::addRef(*this); }
+  kj::Own<capnp::ClientHook> getPipelinedCap(kj::ArrayPtr<const capnp::PipelineOp> path) override {
+    if (finished) return response().getPipelinedCap(path);
+    KJ_IF_MAYBE (why, failed) return capnp::newBrokenCap(kj::cp(*why));
+    auto pair = kj::newPromiseAndFulfiller<kj::Own<capnp::ClientHook>>();
+    pipelined.push_back({kj::heapArray(path), kj::mv(pair.fulfiller)});
+    return capnp::newLocalPromiseClient(kj::mv(pair.promise));
+  }
+
+  // Event: the call's turn has come.
+  kj::Maybe<kj::Own<Event>> fire() override {
+    auto thrown = kj::runCatchingExceptions([this]() {
+      running = PromiseNode::from(client->dispatch(interface, method, *this));
+    });
+    KJ_IF_MAYBE (why, thrown) running = PromiseNode::from(kj::Promise<void>(kj::mv(*why)));
+    running->setSelfPointer(&running);
+    running->onReady(waiter);
+    return nullptr;
+  }
+  void traceEvent(promise::TraceBuilder&) override {}
+
+  // PromiseNode: of the whole call, for the loop
+  void onReady(Event* event) noexcept override {
+    waiter = event;
+    if (running.get() != nullptr) running->onReady(event);
+  }
+  void get(promise::ExceptionOrValue& output) noexcept override {
+    promise::ExceptionOr<promise::Void> outcome;
+    running->get(outcome);
+    KJ_IF_MAYBE (why, kj::runCatchingExceptions([this]() { running = nullptr; })) {
+      outcome.addException(kj::mv(*why));
+    }
+    KJ_IF_MAYBE (why, outcome.exception) {
+      reject(kj::mv(*why));
+    } else KJ_IF_MAYBE (why, kj::runCatchingExceptions([this]() { finish(); })) {
+      reject(kj::mv(*why));
+    }
+    output.as<promise::Void>().value = promise::Void();
+  }
+  void tracePromise(promise::TraceBuilder& trace, bool stopAtNextEvent) override {
+    if (!stopAtNextEvent && running.get() != nullptr) running->tracePromise(trace, false);
+  }
 
 private:
-  /// Of a response that is not there yet.
-  class Pipeline final : public capnp::PipelineHook, public kj::Refcounted {
+  /// What the caller waits for, if it still does.
+  class Answer {
   public:
-    explicit Pipeline(kj::Own<Call> call) : call(kj::mv(call)) {}
-    kj::Own<PipelineHook> addRef() override { return kj::addRef(*this); }
-    kj::Own<capnp::ClientHook> getPipelinedCap(kj::ArrayPtr<const capnp::PipelineOp> path) override {
-      if (call->finished) return call->response().getPipelinedCap(path);
-      auto pair = kj::newPromiseAndFulfiller<kj::Own<capnp::ClientHook>>();
-      call->pipelined.push_back({kj::heapArray(path), kj::mv(pair.fulfiller)});
-      return capnp::newLocalPromiseClient(kj::mv(pair.promise));
+    Answer(kj::PromiseFulfiller<capnp::Response<AnyPointer>>& fulfiller, kj::Own<Call> call)
+        : call(kj::mv(call)) {
+      this->call->asker = &fulfiller;
     }
+    ~Answer() { call->asker = nullptr; }
+    KJ_DISALLOW_COPY(Answer);
 
   private:
     kj::Own<Call> call;
@@ -155,18 +209,31 @@ private:
   const std::uint16_t method;
   Message params;
   kj::Maybe<Message> results;
-  kj::Own<kj::PromiseFulfiller<capnp::Response<AnyPointer>>> waiting;
+  kj::Own<PromiseNode> running;
+  Event* waiter = nullptr;
+  kj::PromiseFulfiller<capnp::Response<AnyPointer>>* asker = nullptr;
   std::vector<Pipelined> pipelined;
   bool finished = false;
+  kj::Maybe<kj::Exception> failed;
 
-  AnyPointer::Reader response() { return getResults(capnp::MessageSize{0, 0}).asReader(); }
+  /// Null, whose fields all have their defaults, if nobody asked for results.
+  AnyPointer::Reader response() {
+    KJ_IF_MAYBE (made, results) return made->getRoot<AnyPointer>().asReader();
+    return {};
+  }
   void finish() {
     finished = true;
     for (auto& asked : pipelined) {
       asked.fulfiller->fulfill(response().getPipelinedCap(asked.path));
     }
     pipelined.clear();
-    waiting->fulfill({response(), kj::addRef(*this)});
+    if (asker != nullptr) asker->fulfill({response(), kj::addRef(*this)});
+  }
+  void reject(kj::Exception&& why) {
+    failed = kj::cp(why);
+    for (auto& asked : pipelined) asked.fulfiller->reject(kj::cp(why));
+    pipelined.clear();
+    if (asker != nullptr) asker->reject(kj::mv(why));
   }
 };
 

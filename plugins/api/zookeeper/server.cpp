@@ -9,7 +9,8 @@ namespace polyquorum::zookeeper {
 Server::Server(sdk::Environment& environment, const Settings& settings, std::uint32_t self,
                kj::StringPtr address, coordination::Desk::Client desk)
     : environment(environment), settings(settings), io(environment.io()), acceptor(io), self(self),
-      desk(desk), batch(Batch(kj::mv(desk))), ear(kj::refcounted<Ear>(*this)), tasks(*this) {
+      desk(desk), batch(Batch(kj::mv(desk))), ear(kj::refcounted<Ear>(*this)), tasks(*this),
+      turnsEnd(*this, [this]() { turn(); }) {
   startedNs = nowNs();
   listen(address);
   if (settings.rules.skipAcl) {
@@ -43,16 +44,11 @@ std::uint64_t Server::take() {
   return slotToken;
 }
 
-void Server::schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  tasks.add(kj::evalLast([this]() { turn(); }));
-}
+void Server::schedule() { turnsEnd.last(); }
 
 /// The end of a turn of the loop: one call of the desk, one send for each connection with something
 /// to say.
 void Server::turn() {
-  scheduled = false;
   KJ_IF_MAYBE(open, batch) {
     tasks.add(open->submit());
   }

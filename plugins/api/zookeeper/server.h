@@ -16,6 +16,7 @@
 #include "plugins/api/zookeeper/settings.h"
 #include "plugins/api/zookeeper/words.h"
 #include "sdk/environment.h"
+#include "sdk/later.h"
 
 namespace polyquorum::zookeeper {
 
@@ -93,10 +94,11 @@ private:
   std::unordered_map<std::string, Peer> peers;
   std::uint64_t nextToken = 1, slotToken = 0, lastNonce = 0, indexSeen = 0, traceMask = 306;
   std::size_t outstandingCount = 0;
-  bool scheduled = false, delivering = false, stopping = false;
+  bool delivering = false, stopping = false;
   std::int64_t refusalLoggedNs = 0, startedNs = 0;
   kj::Own<Ear> ear;
   kj::TaskSet tasks;
+  sdk::Later turnsEnd;
 
   static constexpr unsigned SLOT_SHIFT = 40;
 

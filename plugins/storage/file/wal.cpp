@@ -192,13 +192,7 @@ unsigned char* Wal::addRecord(Piece& piece, RecordHeader header) {
 }
 
 void Wal::plan() {
-  if (busy || pumpPlanned) return;
-  pumpPlanned = true;
-  // Later in this turn, so that all calls of the turn share one flush.
-  tasks.add(kj::evalLater([this]() {
-    pumpPlanned = false;
-    pump();
-  }));
+  if (!busy) pumping.soon();  // later in this turn, so that all calls of the turn share one flush
 }
 
 void Wal::pump() {

@@ -13,6 +13,7 @@
 #include "plugins/storage/file/record.h"
 #include "plugins/storage/file/scan.h"
 #include "sdk/environment.h"
+#include "sdk/later.h"
 
 namespace polyquorum::file {
 
@@ -92,7 +93,7 @@ private:
   std::uint32_t sealedCrc = 0;      ///< Touched by jobs only.
   bool contextWanted = true;        ///< The next group begins with a context.
   bool groupBegins = false;
-  bool busy = false, pumpPlanned = false, found = false;
+  bool busy = false, found = false;
   std::uint32_t waiting = 0;
   std::uint64_t appended = 0, marked = 0;  ///< Groups: newest in the queue; newest that is proven.
   bool markPlanned = false;
@@ -106,6 +107,7 @@ private:
   };
   kj::Maybe<kj::Own<Opening>> opening;
   kj::TaskSet tasks;
+  sdk::Later pumping;
   Jobs jobs;
 
   void findFiles(std::vector<ScannedFile>& scanned);

@@ -50,7 +50,8 @@ kj::String walName(std::uint64_t sequence) {
 
 Wal::Wal(sdk::Environment& environment, Catalog& catalog, const WalSettings& settings)
     : environment(environment), catalog(catalog), settings(settings),
-      directory(environment.directory("log")), tasks(*this), jobs(environment, sdk::Queue::PROMPT) {}
+      directory(environment.directory("log")), tasks(*this), pumping(*this, [this]() { pump(); }),
+      jobs(environment, sdk::Queue::PROMPT) {}
 
 kj::Promise<void> Wal::open() {
   auto& state = *opening.emplace(kj::heap<Opening>(catalog));

@@ -37,7 +37,8 @@ Link::Link(LinkOwner& owner, Mailbag& mailbag, kj::Own<Socket> socket, kj::Own<F
       socket(kj::mv(socket)),
       reader(kj::mv(reader)),
       queue(view(withControl(settings.lanes))),
-      tasks(*this) {}
+      tasks(*this),
+      turnsEnd(*this, [this]() { flush(); }) {}
 
 Link::~Link() noexcept(false) {
   for (auto* bulk : bulkOuts) bulk->broken("the transport stopped");
@@ -160,12 +161,7 @@ storage::Sink::Client Link::openBulk(kj::ArrayPtr<const kj::byte> header) {
 }
 
 void Link::bulkReady() {
-  if (broken || flushSoon) return;
-  flushSoon = true;
-  tasks.add(kj::evalLast([this]() {
-    flushSoon = false;
-    flush();
-  }));
+  if (!broken) turnsEnd.last();
 }
 
 void Link::bulkGone(BulkOut& stream, bool cancel) {

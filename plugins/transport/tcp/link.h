@@ -9,6 +9,8 @@
 #include "frame_reader.h"
 #include "mailbag.h"
 #include "out_queue.h"
+#include "sdk/async.h"
+#include "sdk/later.h"
 #include "socket.h"
 
 namespace polyquorum::tcp {
@@ -68,7 +70,7 @@ class Link final : private BulkCarrier, private kj::TaskSet::ErrorHandler {
   kj::Own<Socket> socket;
   kj::Own<FrameReader> reader;
   OutQueue queue;
-  bool broken = false, waitingForSocket = false, flushSoon = false, putParcels = false;
+  bool broken = false, waitingForSocket = false, putParcels = false;
 
   std::vector<BulkOut*> bulkOuts;
   std::size_t bulkTurn = 0;
@@ -81,6 +83,7 @@ class Link final : private BulkCarrier, private kj::TaskSet::ErrorHandler {
 
   Pieces pieces;
   kj::TaskSet tasks;
+  sdk::Later turnsEnd;
 
   bool writeOnce();
   BulkOut* nextBulk(BulkOut::Offer& offer);

@@ -12,14 +12,14 @@ constexpr std::uint64_t WORDS_FOR_CALL = 8;
 
 }  // namespace
 
-Mailbag::Mailbag(transport::Inbox::Client inbox) : inbox(kj::mv(inbox)) {}
+Mailbag::Mailbag(transport::Inbox::Client inbox, kj::Function<void(kj::Exception&&)> failed)
+    : inbox(kj::mv(inbox)), failed(kj::mv(failed)), tasks(*this),
+      turnsEnd(*this, [this]() { deliver(); }) {}
 
 void Mailbag::put(Item&& item) {
   items.push_back(kj::mv(item));
-  if (wake) {
-    wake->fulfill();
-    wake = nullptr;
-  }
+  // Everything that one round of the sockets brought goes in one call.
+  if (!delivering) turnsEnd.last();
 }
 
 void Mailbag::up(std::uint32_t peer, std::uint64_t link, std::uint64_t incarnation) {
@@ -67,27 +67,17 @@ kj::Promise<void> Mailbag::taken() {
   return kj::mv(pair.promise);
 }
 
-kj::Promise<void> Mailbag::run() { return deliverAll(); }
-
-sdk::Async<void> Mailbag::deliverAll() {
-  for (;;) {
-    if (items.empty()) {
-      auto pair = kj::newPromiseAndFulfiller<void>();
-      wake = kj::mv(pair.fulfiller);
-      co_await kj::mv(pair.promise);
-    }
-    // Everything that one round of the sockets brought goes in one call.
-    co_await kj::evalLast([]() {});
-    while (!items.empty() && items.front().what == What::STREAM) {
-      ask(items.front());
-      items.pop_front();
-    }
-    if (items.empty()) {
-      allTaken();  // a stream was last: readers that wait would wait for ever
-    } else {
-      co_await deliverSome();
-    }
+void Mailbag::deliver() {
+  while (!items.empty() && items.front().what == What::STREAM) {
+    ask(items.front());
+    items.pop_front();
   }
+  if (items.empty()) return allTaken();  // a stream was last: readers that wait would wait for ever
+  delivering = true;
+  tasks.add(deliverSome().then([this]() {
+    delivering = false;
+    if (!items.empty()) turnsEnd.last();
+  }));
 }
 
 kj::Promise<void> Mailbag::deliverSome() {

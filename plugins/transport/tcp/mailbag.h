@@ -3,17 +3,19 @@
 // one order, one call of the inbox at a time.
 #pragma once
 #include <kj/async.h>
+#include <kj/function.h>
 #include <cstdint>
 #include <deque>
 #include <vector>
 #include "interfaces/transport.capnp.h"
-#include "sdk/async.h"
+#include "sdk/later.h"
 
 namespace polyquorum::tcp {
 
-class Mailbag {
+class Mailbag final : private kj::TaskSet::ErrorHandler {
  public:
-  explicit Mailbag(transport::Inbox::Client inbox);
+  /// failed is called with what the inbox threw; nothing is delivered after that.
+  Mailbag(transport::Inbox::Client inbox, kj::Function<void(kj::Exception&&)> failed);
   KJ_DISALLOW_COPY(Mailbag);
 
   void up(std::uint32_t peer, std::uint64_t link, std::uint64_t incarnation);
@@ -30,9 +32,6 @@ class Mailbag {
   /// Asks the kernel for a sink, after all news put in before.
   kj::Promise<storage::Sink::Client> stream(std::uint32_t peer, std::uint64_t link,
                                             kj::Array<kj::byte> header);
-
-  /// Delivers until it fails; rejects with what the inbox threw.
-  kj::Promise<void> run();
 
  private:
   enum class What { UP, DOWN, PARCEL, STREAM };
@@ -51,11 +50,15 @@ class Mailbag {
   transport::Inbox::Client inbox;
   std::deque<Item> items;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting;
-  kj::Own<kj::PromiseFulfiller<void>> wake;
+  kj::Function<void(kj::Exception&&)> failed;
+  bool delivering = false;
+  kj::TaskSet tasks;
+  sdk::Later turnsEnd;
 
   void put(Item&& item);
-  sdk::Async<void> deliverAll();
+  void deliver();
   kj::Promise<void> deliverSome();
+  void taskFailed(kj::Exception&& exception) override { failed(kj::mv(exception)); }
   void allTaken();
   void ask(Item& item);
 };

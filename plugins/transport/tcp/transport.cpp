@@ -69,11 +69,10 @@ kj::Promise<void> TcpTransport::start(StartContext context) {
     listener = listen(environment.io(), address, settings.socket);
     environment.log(sdk::Level::INFO, kj::str("transport.listening at=", address));
   }
-  mailbag = kj::heap<Mailbag>(params.getInbox());
   // If the kernel cannot take its news, nobody can be served: all links go, visibly.
-  tasks.add(mailbag->run().catch_([this](kj::Exception&& exception) {
+  mailbag = kj::heap<Mailbag>(params.getInbox(), [this](kj::Exception&& exception) {
     stop(kj::str("the inbox failed: ", exception.getDescription()));
-  }));
+  });
   return kj::READY_NOW;
 }
 
