@@ -62,3 +62,15 @@ TEST_CASE("disk: what torn writes left settles nothing before them (seed 1200046
   log.write(4, 'e');
   REQUIRE(log.settled() == 3);
 }
+
+TEST_CASE("disk: what an earlier life opened does nothing to the next one (adversary, seed 7002068)") {
+  Log log;
+  log.write(0, 'a');
+  log.disk.end();
+  REQUIRE_THROWS_WITH(log.write(0, 'b'), Catch::Contains("the process is gone"));
+  REQUIRE_THROWS_WITH(log.folder->tryRemove(kj::Path("wal-1")), Catch::Contains("the process is gone"));
+
+  kj::byte found = 0;
+  log.disk.open()->openFile(kj::Path("wal-1"))->read(0, kj::arrayPtr(&found, 1));
+  REQUIRE(found == 'a');
+}

@@ -163,17 +163,32 @@ std::uint64_t Disk::sizeOf(const std::string& file) const {
 
 // ----------------------------------------------------------------------------------------- files
 
-class SimulatedFile final : public kj::File {
+/// What a life opened; dead with it.
+class DiskHandle {
+ protected:
+  explicit DiskHandle(Disk& disk) : disk(disk), life(disk.life) {}
+  void tell(DiskOperation::Kind kind, const std::string& file, std::uint64_t offset = 0,
+            std::uint64_t size = 0) const {
+    if (life != disk.life) kj::throwFatalException(KJ_EXCEPTION(FAILED, "the process is gone"));
+    disk.tell(kind, file, offset, size);
+  }
+  Disk& disk;
+
+ private:
+  const std::uint64_t life;
+};
+
+class SimulatedFile final : public kj::File, private DiskHandle {
  public:
   SimulatedFile(Disk& disk, std::shared_ptr<Disk::Inode> inode, std::string name)
-      : disk(disk), inode(std::move(inode)), name(std::move(name)) {}
+      : DiskHandle(disk), inode(std::move(inode)), name(std::move(name)) {}
 
   Metadata stat() const override {
     return Metadata(Type::FILE, inode->size, inode->size, kj::UNIX_EPOCH, 1,
                     reinterpret_cast<std::uintptr_t>(inode.get()));
   }
   void sync() const override {
-    disk.tell(DiskOperation::SYNC, name);
+    tell(DiskOperation::SYNC, name);
     disk.syncs++;
     Disk::sync(*inode, disk.remembersOlder);
   }
@@ -182,7 +197,7 @@ class SimulatedFile final : public kj::File {
     return kj::heap<SimulatedFile>(disk, inode, name);
   }
   std::size_t read(std::uint64_t offset, kj::ArrayPtr<kj::byte> buffer) const override {
-    disk.tell(DiskOperation::READ, name, offset, buffer.size());
+    tell(DiskOperation::READ, name, offset, buffer.size());
     return Disk::read(*inode, offset, buffer);
   }
   kj::Array<const kj::byte> mmap(std::uint64_t, std::uint64_t) const override {
@@ -195,36 +210,35 @@ class SimulatedFile final : public kj::File {
     KJ_UNIMPLEMENTED("the simulated disk has no maps: write");
   }
   void write(std::uint64_t offset, kj::ArrayPtr<const kj::byte> data) const override {
-    disk.tell(DiskOperation::WRITE, name, offset, data.size());
+    tell(DiskOperation::WRITE, name, offset, data.size());
     disk.needSpace(inode.get(), offset + data.size());
     if (disk.goesAstray(name, inode, offset, data)) return;
     Disk::write(*inode, offset, data);
   }
   void zero(std::uint64_t offset, std::uint64_t size) const override {
-    disk.tell(DiskOperation::WRITE, name, offset, size);
+    tell(DiskOperation::WRITE, name, offset, size);
     disk.needSpace(inode.get(), offset + size);
     Disk::zero(*inode, offset, size);
   }
   void truncate(std::uint64_t size) const override {
-    disk.tell(DiskOperation::WRITE, name, size, 0);
+    tell(DiskOperation::WRITE, name, size, 0);
     Disk::resize(*inode, size);
   }
 
  private:
-  Disk& disk;
   std::shared_ptr<Disk::Inode> inode;
   const std::string name;
 };
 
 // ---------------------------------------------------------------------------------------- folder
 
-class SimulatedFolder final : public kj::Directory {
+class SimulatedFolder final : public kj::Directory, private DiskHandle {
  public:
-  explicit SimulatedFolder(Disk& disk) : disk(disk) {}
+  explicit SimulatedFolder(Disk& disk) : DiskHandle(disk) {}
 
   Metadata stat() const override { return Metadata(Type::DIRECTORY, 0, 0, kj::UNIX_EPOCH, 1, 0); }
   void sync() const override {
-    disk.tell(DiskOperation::SYNC_NAMES, "");
+    tell(DiskOperation::SYNC_NAMES, "");
     disk.durable = disk.current;
     disk.sinceSync.clear();
   }
@@ -263,7 +277,7 @@ class SimulatedFolder final : public kj::Directory {
       return kj::Own<const kj::File>(kj::heap<SimulatedFile>(disk, found->second, name));
     }
     if (!kj::has(mode, kj::WriteMode::CREATE)) return nullptr;
-    disk.tell(DiskOperation::CREATE, name);
+    tell(DiskOperation::CREATE, name);
     disk.needSpace(nullptr, 0);
     auto inode = std::make_shared<Disk::Inode>();
     disk.current[name] = inode;
@@ -280,7 +294,7 @@ class SimulatedFolder final : public kj::Directory {
     if (found == disk.current.end()) return false;
     if (disk.current.count(to) > 0 && !kj::has(toMode, kj::WriteMode::MODIFY)) return false;
     KJ_REQUIRE(mode == kj::TransferMode::MOVE, "the simulated disk only moves");
-    disk.tell(DiskOperation::RENAME, to);
+    tell(DiskOperation::RENAME, to);
     disk.current[to] = found->second;
     disk.current.erase(from);
     disk.renamed();
@@ -289,7 +303,7 @@ class SimulatedFolder final : public kj::Directory {
   bool tryRemove(kj::PathPtr path) const override {
     auto name = nameOf(path);
     if (disk.current.count(name) == 0) return false;
-    disk.tell(DiskOperation::REMOVE, name);
+    tell(DiskOperation::REMOVE, name);
     disk.current.erase(name);
     disk.renamed();
     return true;
@@ -314,29 +328,27 @@ class SimulatedFolder final : public kj::Directory {
   }
 
  private:
-  class FileReplacer final : public Replacer<kj::File> {
+  class FileReplacer final : public Replacer<kj::File>, private DiskHandle {
    public:
     FileReplacer(Disk& disk, std::string name, kj::WriteMode mode)
         : Replacer(mode),
-          disk(disk),
+          DiskHandle(disk),
           name(name),
           inode(std::make_shared<Disk::Inode>()),
           file(disk, inode, name) {}
     const kj::File& get() override { return file; }
     bool tryCommit() override {
-      disk.tell(DiskOperation::RENAME, name);
+      tell(DiskOperation::RENAME, name);
       disk.current[name] = inode;
       disk.renamed();
       return true;
     }
 
    private:
-    Disk& disk;
     const std::string name;
     std::shared_ptr<Disk::Inode> inode;
     SimulatedFile file;
   };
-  Disk& disk;
 };
 
 kj::Own<const kj::Directory> Disk::open() { return kj::heap<SimulatedFolder>(*this); }

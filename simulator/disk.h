@@ -27,9 +27,10 @@ class Disk {
  public:
   explicit Disk(Random random) : random(random) {}
 
-  /// The folder as one life of the process sees it. Handles of an earlier life must be gone or
-  /// unused.
+  /// The folder as one life of the process sees it.
   kj::Own<const kj::Directory> open();
+  /// This life is over: what it opened does nothing any more, it fails. Something may hold it still.
+  void end() { life++; }
 
   /// The machine stops: of what was not synced any subset of sectors survives, and any prefix of
   /// what was done to names.
@@ -80,6 +81,7 @@ class Disk {
   std::uint64_t sectorsLost = 0;
 
  private:
+  friend class DiskHandle;
   friend class SimulatedFile;
   friend class SimulatedFolder;
   /// One file's bytes, and what its unsynced sectors held at the last sync.
@@ -110,6 +112,7 @@ class Disk {
   };
 
   Random random;
+  std::uint64_t life = 0;
   std::pair<std::string, Place> stray;
   std::shared_ptr<Strayed> strayed;
   Names current, durable;

@@ -143,6 +143,7 @@ void World::end(Server& server) {
   if (!server.up()) return;
   Inside inside;
   server.environment->end();
+  server.disk->end();
   network->leave(server.id);
   server.watch = kj::NEVER_DONE;
   server.boot = kj::NEVER_DONE;
